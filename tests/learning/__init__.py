@@ -1,0 +1,1 @@
+"""Tests of rewards, attribution and the stores."""

@@ -1,0 +1,1 @@
+"""The training corpus: phrasebook, random homes, speech noise, templates and human text."""

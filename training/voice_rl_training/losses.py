@@ -1,0 +1,69 @@
+"""The losses, as pure functions of tensors."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from voice_rl_plugin.understanding.frames import HEAD_SIZES
+from voice_rl_training.batches import Batch
+from voice_rl_training.corpus.build import UNKNOWN
+
+
+def clause_means(logits: Tensor, clause_starts: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean of the token logits of each clause.
+
+    Args:
+        logits: [B, T, H].
+        clause_starts: 1 where a clause begins, [B, T].
+        padding: True where there is no token, [B, T].
+
+    Returns:
+        Means [K, H] over all K clauses of the batch, and for each clause the flat index of its first token.
+    """
+    starts = (clause_starts == 1) & ~padding
+    clause = starts.flatten().cumsum(0) - 1  # [B*T]: number of the clause that a token belongs to
+    real = ~padding.flatten()
+    count = int(starts.sum())
+    flat = logits.flatten(0, 1)
+    sums = torch.zeros(count, logits.shape[-1], dtype=logits.dtype, device=logits.device).index_add_(0, clause[real], flat[real])
+    sizes = torch.zeros(count, dtype=logits.dtype, device=logits.device).index_add_(0, clause[real], torch.ones_like(clause[real], dtype=logits.dtype))
+    return sums / sizes[:, None], starts.flatten().nonzero().squeeze(1)
+
+
+def reading_loss(output: Tensor, batch: Batch, *, smoothing: float = 0.03) -> tuple[Tensor, dict[str, float]]:
+    """Return the loss of the encoder's heads and its parts; labels that are UNKNOWN are left out.
+
+    Args:
+        output: [B, T, sum(HEAD_SIZES)].
+        batch: as `collate` makes it.
+        smoothing: label smoothing of the classifications.
+    """
+    moods, operations, properties, tags, begins, clauses = output.split(list(HEAD_SIZES), -1)
+    joint = torch.cat([moods, operations, properties], -1)
+    means, first = clause_means(joint, batch["clause_starts"], batch["padding"])
+    weights = batch["weights"][:, None].expand_as(batch["tags"]).flatten()[first]
+    parts: dict[str, Tensor] = {}
+    sliced = means.split([moods.shape[-1], operations.shape[-1], properties.shape[-1]], -1)
+    for name, logits in zip(("moods", "operations", "properties"), sliced, strict=True):
+        labels = batch[name].flatten()[first]
+        known = labels != UNKNOWN
+        each = cross_entropy(logits[known], labels[known], label_smoothing=smoothing, reduction="none")
+        parts[name] = (each * weights[known]).sum() / weights[known].sum().clamp(min=1)
+    known = batch["tags"] != UNKNOWN
+    parts["tags"] = cross_entropy(tags[known], batch["tags"][known], label_smoothing=smoothing) if known.any() else output.sum() * 0
+    known = batch["begins"] != UNKNOWN
+    parts["begins"] = binary_cross_entropy_with_logits(begins[..., 0][known], batch["begins"][known].float()) if known.any() else output.sum() * 0
+    known = ~batch["padding"]
+    parts["clauses"] = binary_cross_entropy_with_logits(clauses[..., 0][known], batch["clause_starts"][known].float())
+    total = parts["moods"] + parts["operations"] + 0.7 * parts["properties"] + parts["tags"] + 0.5 * parts["begins"] + 0.5 * parts["clauses"]
+    return total, {name: float(part.detach()) for name, part in parts.items()}
+
+
+def choice_loss(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy of soft targets, mean over clauses.
+
+    Args:
+        log_probabilities: of candidates, "none of these" and "not for us", [B, N + 2].
+        targets: the same shape, each row summing to 1.
+    """
+    return -(targets * log_probabilities.masked_fill(targets == 0, 0.0)).sum(-1).mean()

@@ -1,0 +1,323 @@
+"""The settings of `voice_rl.yaml`: one frozen dataclass a section, every key with a default that is safe at home.
+
+--config FILE > $VOICE_RL_CONFIG > $XDG_CONFIG_HOME/voice_rl/voice_rl.yaml > /etc/voice_rl/voice_rl.yaml > the defaults
+VOICE_RL__SECTION__KEY in the environment overrides one key of whichever was found
+a secret is a `*_file` that holds it; the environment may also give VOICE_RL__MQTT__PASSWORD
+"""
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from voice_rl_plugin.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "VOICE_RL__"
+FILE_NAME = "voice_rl.yaml"
+MQTT_VERSIONS = ("auto", "5", "3.1.1")
+EXECUTOR_NAMES = ("dispatch", "none")
+LEARNING_MODES = ("on", "off", "guest")
+
+
+def data_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder for what this program keeps: `$XDG_DATA_HOME/voice_rl`."""
+    environ = os.environ if environ is None else environ
+    base = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share"
+    return Path(base) / "voice_rl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSection:
+    """How to reach the broker."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    prefix: str = "voice_rl"
+    """All topics of this program start with it."""
+    client_id: str = "voice_rl"
+    """Stable, so that the broker keeps what was sent while we were away; two daemons need two."""
+    username: str | None = None
+    password_file: Path | None = None
+    password: str = field(default="", repr=False)
+    """Only from the environment."""
+    tls: bool = False
+    ca_file: Path | None = None
+    """Certificate authorities to trust; the system's when missing."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    version: str = "auto"
+    """`auto` tries MQTT 5 and falls back to 3.1.1."""
+    keepalive_s: int = 30
+    session_expiry_s: int = 3600
+    """How long the broker keeps our session after we are gone; MQTT 5 only."""
+    queue_size: int = 1000
+    """Messages that may wait in this process; more are dropped and counted."""
+    max_payload_bytes: int = 1_048_576
+    """A larger payload is neither read nor sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeSection:
+    """Where the home comes from."""
+
+    file: Path | None = None
+    """A `home.yaml`; it wins over the topic, entity by entity."""
+    states_topic: str = "voice_rl/state/#"
+    """Home Assistant's statestream: `<base>/<domain>/<object_id>/state` and `/<attribute>`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorsSection:
+    """What may come in."""
+
+    freshness_s: float = 5.0
+    """An older command is not executed, and that is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchSection:
+    """How actions go out."""
+
+    executor: str = "dispatch"
+    """`dispatch` publishes on `<prefix>/action/<domain>/<service>`; `none` is shadow mode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetySection:
+    """What needs a confirmation."""
+
+    risky: tuple[str, ...] = ()
+    """Entity ids that always ask, in addition to locks, garages, gates and what the home labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostsSection:
+    """Prices of being wrong, in units of one right action; empty keys keep the decider's own defaults."""
+
+    wrong: float | None = None
+    """A wrong action on a lamp."""
+    ask: float | None = None
+    """A question."""
+    missed: float | None = None
+    """A command that was refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningSection:
+    """Whether and how to learn."""
+
+    mode: str = "on"
+    """`on`; `off` stores decisions but learns nothing; `guest` acts and stores nothing."""
+    trainer: str = "voice-rl-train"
+    """The command that `<prefix>/train/set start` runs as `<trainer> retrain`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSection:
+    """Where decisions, rewards and memory are kept."""
+
+    path: Path = field(default_factory=lambda: data_dir() / "store")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsSection:
+    """Where the versions of the policy are kept."""
+
+    path: Path = field(default_factory=lambda: data_dir() / "models")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings."""
+
+    mqtt: MqttSection = field(default_factory=MqttSection)
+    home: HomeSection = field(default_factory=HomeSection)
+    doors: DoorsSection = field(default_factory=DoorsSection)
+    dispatch: DispatchSection = field(default_factory=DispatchSection)
+    safety: SafetySection = field(default_factory=SafetySection)
+    costs: CostsSection = field(default_factory=CostsSection)
+    learning: LearningSection = field(default_factory=LearningSection)
+    store: StoreSection = field(default_factory=StoreSection)
+    models: ModelsSection = field(default_factory=ModelsSection)
+
+    def to_mapping(self) -> dict[str, dict[str, Any]]:
+        """Return the settings as `voice_rl.yaml` would hold them; a password is masked."""
+        shown: dict[str, dict[str, Any]] = {}
+        for section in dataclasses.fields(self):
+            values = getattr(self, section.name)
+            shown[section.name] = {one.name: _plain(getattr(values, one.name)) for one in dataclasses.fields(values)}
+        shown["mqtt"]["password"] = "***" if self.mqtt.password else ""
+        return shown
+
+
+def find_config(path: str | Path | None = None, *, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file that `load_config` would read; None when the defaults hold.
+
+    Raises:
+        ConfigError: a file was named and is not there.
+    """
+    environ = os.environ if environ is None else environ
+    named = path or environ.get("VOICE_RL_CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise ConfigError(f"configuration: expected a file, found none at {named}")
+        return Path(named)
+    user = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config") / "voice_rl" / FILE_NAME
+    return next((one for one in (user, Path("/etc/voice_rl") / FILE_NAME) if one.is_file()), None)
+
+
+def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the settings.
+
+    Args:
+        path: what `--config` named; None searches.
+        environ: the environment, by default this process's.
+
+    Raises:
+        ConfigError: a key is unknown, ill-typed or out of range; the message names it and the nearest right one.
+    """
+    environ = os.environ if environ is None else environ
+    found = find_config(path, environ=environ)
+    where = str(found) if found else "configuration"
+    root = _read_yaml(found) if found else {}
+    if isinstance(root.get("mqtt"), Mapping) and "password" in root["mqtt"]:
+        raise ConfigError(f"{where}: mqtt.password: a secret does not belong here; put it into a file and name it as password_file")
+    sections: dict[str, Any] = {}
+    hints = typing.get_type_hints(Config)
+    _check_keys(root, hints, where)
+    overrides = _from_environment(environ, hints)
+    for name, section_type in hints.items():
+        values = root.get(name) or {}
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{where}: {name}: expected a mapping, got {values!r}")
+        keys = typing.get_type_hints(section_type)
+        _check_keys(values, keys, f"{where}: {name}")
+        read = {key: _convert(value, keys[key], f"{where}: {name}.{key}") for key, value in values.items()}
+        sections[name] = section_type(**(read | overrides.get(name, {})))
+    config = Config(**sections)
+    _check(config, where)
+    return config
+
+
+def read_password(section: MqttSection) -> str | None:
+    """Return the broker password from its file or the environment.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if section.password_file is None:
+        return section.password or None
+    try:
+        return section.password_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"mqtt.password_file: expected a readable text file at {section.password_file}: {error}") from error
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        root = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
+    if root is None:
+        return {}
+    if not isinstance(root, Mapping):
+        raise ConfigError(f"{path}: expected sections such as 'mqtt:', got {type(root).__name__}")
+    return root
+
+
+def _from_environment(environ: Mapping[str, str], hints: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    overrides: dict[str, dict[str, Any]] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        _check_keys({section: None}, hints, variable)
+        keys = typing.get_type_hints(hints[section])
+        _check_keys({key: None}, keys, f"{variable}: {section}")
+        value = text if keys[key] in (str, str | None) else _read_scalar(text, variable)
+        overrides.setdefault(section, {})[key] = _convert(value, keys[key], variable)
+    return overrides
+
+
+def _read_scalar(text: str, variable: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{variable}: expected one YAML value, got {text!r}") from error
+
+
+def _check_keys(values: Mapping[Any, Any], known: Mapping[str, Any], where: str) -> None:
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), list(known), 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and is_number and float(value).is_integer():
+        return int(value)
+    if hint is float and is_number:
+        return float(value)
+    if hint is Path and isinstance(value, str) and value:
+        return Path(value).expanduser()
+    if hint is str and (isinstance(value, str) or is_number or isinstance(value, bool)):
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)  # YAML reads a bare on as true
+    if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    names = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path", str: "a text"}
+    raise ConfigError(f"{where}: expected {names.get(hint, 'a list of texts')}, got {value!r}")
+
+
+def _check(config: Config, where: str) -> None:
+    mqtt = config.mqtt
+    _check_range(mqtt.port, 1, 65535, f"{where}: mqtt.port")
+    _check_range(mqtt.keepalive_s, 5, 3600, f"{where}: mqtt.keepalive_s")
+    _check_range(mqtt.session_expiry_s, 0, 7 * 86400, f"{where}: mqtt.session_expiry_s")
+    _check_range(mqtt.queue_size, 10, 1_000_000, f"{where}: mqtt.queue_size")
+    _check_range(mqtt.max_payload_bytes, 1024, 64 * 1_048_576, f"{where}: mqtt.max_payload_bytes")
+    _check_range(config.doors.freshness_s, 0.1, 600, f"{where}: doors.freshness_s")
+    if not mqtt.prefix or set(mqtt.prefix) & set("+#\0") or "" in mqtt.prefix.split("/") or mqtt.prefix.startswith("$"):
+        raise ConfigError(f"{where}: mqtt.prefix: expected a topic without wildcards or empty levels, got {mqtt.prefix!r}")
+    if not mqtt.client_id or not mqtt.client_id.isascii():
+        raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
+    _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
+    _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
+    _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
+    for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
+        if cost is not None:
+            _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")
+    if (mqtt.cert_file is None) != (mqtt.key_file is None):
+        raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
+
+
+def _check_range(value: float, low: float, high: float, where: str) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{where}: expected {low} to {high}, got {value}")
+
+
+def _check_choice(value: str, choices: tuple[str, ...], where: str) -> None:
+    if value not in choices:
+        raise ConfigError(f"{where}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

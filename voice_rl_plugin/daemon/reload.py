@@ -1,0 +1,111 @@
+"""Reload: brings the champion of the model store into the running daemon, and keeps the old one when that fails."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from voice_rl_plugin.errors import ModelError
+
+if TYPE_CHECKING:  # at run time it would load onnxruntime for every command
+    from voice_rl_plugin.understanding.onnx_policy import Policy
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Models(Protocol):
+    """What is needed of the model store."""
+
+    @property
+    def pointer(self) -> Path:
+        """Return the file that changes whenever the champion does."""
+
+    def champion(self) -> Path:
+        """Return the verified folder of the champion."""
+
+    def champion_version(self) -> str:
+        """Return the version that the pointer names."""
+
+    def versions(self) -> tuple[str, ...]:
+        """Return all versions, oldest first."""
+
+    def promote(self, version: str, *, at: float) -> None:
+        """Make a version the champion."""
+
+    def rollback(self, *, at: float) -> str:
+        """Make the former champion the champion again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """How one reload ended."""
+
+    policy: "Policy | None"
+    folder: Path | None
+    error: str | None = None
+
+
+class ModelWatch:
+    """Watches the pointer, and loads a new champion beside the old one in a thread of its own.
+
+    Args:
+        models: the store.
+        load: folder to policy; raises ModelError.
+        probe: loads a folder in a child process first; raises ModelError.
+        on_loaded: takes the outcome; called from the other thread.
+    """
+
+    def __init__(
+        self, models: Models, *, load: Callable[[Path], "Policy"], probe: Callable[[Path], None], on_loaded: Callable[[Loaded], None]
+    ) -> None:
+        self._models = models
+        self._load = load
+        self._probe = probe
+        self._on_loaded = on_loaded
+        self._signature = self._stat()
+        self._thread: threading.Thread | None = None
+
+    def load_now(self) -> "Policy":
+        """Load the champion at the start.
+
+        Raises:
+            ModelError: no version can be loaded.
+        """
+        self._signature = self._stat()
+        return self._load(self._models.champion())
+
+    def check(self) -> None:
+        """Begin to load when the pointer has changed: one stat."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        signature = self._stat()
+        if signature != self._signature:
+            self._signature = signature
+            self._thread = threading.Thread(target=self._reload, name="model-reload", daemon=True)
+            self._thread.start()
+
+    def accept(self) -> None:
+        """Take the pointer as it is now for known, after this process itself has moved it back."""
+        self._signature = self._stat()
+
+    def _reload(self) -> None:
+        folder = None
+        try:
+            folder = self._models.champion()
+            self._probe(folder)
+            loaded = Loaded(policy=self._load(folder), folder=folder)
+        except ModelError as error:
+            loaded = Loaded(policy=None, folder=folder, error=str(error))
+        except Exception as error:
+            _LOGGER.exception("a model could not be loaded")
+            loaded = Loaded(policy=None, folder=folder, error=f"{type(error).__name__}: {error}")
+        self._on_loaded(loaded)
+
+    def _stat(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._models.pointer.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,34 @@
+"""Speech: the few sentences that the daemon itself says, in English and Chinese."""
+
+from collections.abc import Sequence
+
+from voice_rl_plugin.domain.home import Home
+
+_SENTENCES = {
+    "done": ("Done.", "好了。"),
+    "undone": ("I took it back.", "已恢复。"),
+    "partly_undone": ("I took back what I could, but not {names}.", "能恢复的已恢复，{names}除外。"),
+    "cannot_undo": ("I cannot take that back.", "这个无法恢复。"),
+    "no_answer": ("{names} did not answer.", "{names}没有响应。"),
+    "expired": ("That took too long, so I did nothing.", "太久了，所以没有执行。"),
+    "state_unknown": ("I do not know the state of {names}.", "我不知道{names}的状态。"),
+    "failed": ("That did not work.", "没有成功。"),
+    "noted": ("Noted.", "知道了。"),
+}
+
+
+def sentence(key: str, language: str, *, names: str = "", value: str = "") -> str:
+    """Return one sentence in the speaker's language."""
+    english, chinese = _SENTENCES[key]
+    return (chinese if language.startswith("zh") else english).format(names=names, value=value)
+
+
+def names_of(entity_ids: Sequence[str], home: Home, language: str) -> str:
+    """Return the names of entities as a list in words."""
+    known = home.entity_by_id
+    names = [known[one].name if one in known else one for one in entity_ids]
+    if len(names) > 4:
+        names = [*names[:3], f"另外{len(names) - 3}个" if language.startswith("zh") else f"{len(names) - 3} more"]
+    if language.startswith("zh"):
+        return "、".join(names)
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,0 +1,504 @@
+"""The decider: one utterance in, one decision out.
+
+    dialogue (an answer, a judgement of the last decision) -> memory -> policy: clauses -> candidates -> value -> safety -> Decision
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like
+from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
+from voice_rl_plugin.deciding.safety import any_risky, is_risky
+from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
+from voice_rl_plugin.deciding.value import Choice, Costs, choose
+from voice_rl_plugin.deciding.wording import describe, open_question, question_between, reason, tell_states
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.decision import Candidate, Decision
+from voice_rl_plugin.domain.feedback import Feedback
+from voice_rl_plugin.domain.frame import Frame
+from voice_rl_plugin.domain.home import Home, States
+from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options
+from voice_rl_plugin.understanding.features import Observation, observe
+from voice_rl_plugin.understanding.frames import decode
+from voice_rl_plugin.understanding.names import NameIndex
+from voice_rl_plugin.understanding.onnx_policy import Policy
+from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
+from voice_rl_plugin.understanding.services import is_able
+from voice_rl_plugin.understanding.text import detect_language, join, tokenise
+
+MANY_TARGETS = 8
+"""More devices than this at once ask first, unless the sentence says all."""
+FEEDBACK_CERTAINTY = 0.6
+"""A judgement of the last decision is heard as one only above this."""
+REFUSING_CERTAINTY = 0.5
+"""A clause that is more likely than this a prohibition, a report or a plan for later never acts."""
+_REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
+_NO_FRAMES: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What was decided about one clause."""
+
+    outcome: str
+    code: str
+    options: tuple[tuple[Option, float], ...] = ()
+    """Candidates with their probabilities, best first."""
+    not_for_us: float = 0.0
+    asked: int = 0
+    detail: str = ""
+
+
+class Decider:
+    """Decides utterances in one home with one policy; keeps no state between two utterances but the memory it was given."""
+
+    def __init__(self, *, policy: Policy, home: Home, memory: Memory, costs: Costs | None = None) -> None:
+        self.policy = policy
+        self.memory = memory
+        self.costs = costs or Costs()
+        self.home = home
+        self._index = NameIndex(home)
+
+    def set_home(self, home: Home) -> None:
+        """Take another home; its names are indexed anew."""
+        self.home = home
+        self._index = NameIndex(home)
+
+    def set_policy(self, policy: Policy) -> None:
+        """Take another policy for the next utterance."""
+        self.policy = policy
+
+    def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
+        """Return what to do about an utterance, and what it says of the last decision in this place.
+
+        Args:
+            utterance: what was said.
+            states: live states; missing ones are unknown.
+            last: the last decision in this place, if any.
+            now: Unix seconds.
+            decision_id: id of the decision to be made.
+        """
+        started = time.perf_counter()
+        heard = self._hear(utterance, states=states, last=last, now=now, decision_id=decision_id)
+        if heard.decision is None:
+            return heard
+        elapsed = (time.perf_counter() - started) * 1000
+        return replace(heard, decision=replace(heard.decision, latency_ms=elapsed, decided_at=now, policy_version=self.policy.version))
+
+    def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
+        """Whether a correction of these words may be learned by heart.
+
+        Never for risky actions, never for words that mean something only after other words: a pronoun, a bare value, a follow-up.
+        """
+        if any_risky(actions, self.home):
+            return False
+        observation = observe(utterance.text, home=self.home, index=self._index, area=utterance.area)
+        if not observation.words:
+            return False
+        for frame in decode(self.policy.read(observation)):
+            if frame.spans_of("PRONOUN") or frame.operation in ("same", "yes", "no", "undo", "cancel", "correct"):
+                return False
+            if frame.spans_of("VALUE", "DELTA") and not frame.spans_of("NAME", "AREA", "CLASS", "FLOOR", "HERE"):
+                return False
+        return True
+
+    # -- one utterance -----------------------------------------------------------------------------------------------------------
+
+    def _hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
+        tokens = tokenise(utterance.text)
+        language = detect_language(tokens, utterance.language, self.home.language)
+        base = Decision(id=decision_id, utterance=utterance, language=language, outcome="reject")
+        if not tokens:
+            return Heard(decision=self._refuse(base, "chat"))
+        recent = last if last is not None and now - last.at <= FOLLOW_UP_S else None
+        previous = recent.actions if recent is not None and recent.decision.outcome == "act" else ()
+        observation = observe(
+            utterance.text, home=self.home, index=self._index, area=utterance.area, previous=_frame_before(previous)
+        )
+        situation = Situation(home=self.home, index=self._index, area=utterance.area, states=states, previous=previous)
+        remembered = self._recall(base, utterance, situation)
+        if remembered is not None:
+            return Heard(decision=remembered)
+        frames = decode(self.policy.read(observation))
+        spoken = self._dialogue(base, observation, frames, situation, recent, now)
+        if spoken is not None:
+            return spoken
+        return Heard(decision=self._decide(base, observation, frames, situation))
+
+    def _recall(self, base: Decision, utterance: Utterance, situation: Situation) -> Decision | None:
+        entry = self.memory.recall(utterance.text, utterance.area)
+        if entry is None:
+            return None
+        if entry.is_contested:
+            rivals = [actions for actions in (entry.actions, entry.rival or ()) if actions and self._is_possible(actions)]
+            if not rivals:
+                return None
+            choices = tuple(self._candidate(actions, 1 / len(rivals), base.language) for actions in rivals)
+            return replace(
+                base,
+                outcome="clarify",
+                stage="memory",
+                choices=choices,
+                candidates=choices,
+                confidence=1 / len(rivals),
+                question=question_between([c.label for c in choices], base.language),
+                reason=reason("contested", base.language),
+                reason_code="contested",
+            )
+        if not entry.actions:
+            return replace(self._refuse(base, "refused_before"), stage="memory", confidence=1.0)
+        if not self._is_possible(entry.actions) or any_risky(entry.actions, self.home):
+            return None
+        return self._act_from_memory(base, entry)
+
+    def _act_from_memory(self, base: Decision, entry: MemoryEntry) -> Decision:
+        candidate = self._candidate(entry.actions, 1.0, base.language)
+        return replace(
+            base,
+            outcome="act",
+            stage="memory",
+            actions=entry.actions,
+            confidence=1.0,
+            candidates=(candidate,),
+            reason=reason("memory", base.language),
+            reason_code="memory",
+        )
+
+    def _is_possible(self, actions: Sequence[Action]) -> bool:
+        """Whether every target still exists, is exposed, and is able to."""
+        for action in actions:
+            for entity_id in action.targets:
+                entity = self.home.entity_by_id.get(entity_id)
+                if entity is None or not entity.exposed or not is_able(entity, action.service, action.data):
+                    return False
+        return True
+
+    # -- dialogue ----------------------------------------------------------------------------------------------------------------
+
+    def _dialogue(
+        self, base: Decision, observation: Observation, frames: Sequence[Frame], situation: Situation, last: Turn | None, now: float
+    ) -> Heard | None:
+        """Return what an answer or a judgement of the last decision amounts to, or None when the utterance is neither."""
+        if last is None or not frames:
+            return None
+        frame = frames[0]
+        p_feedback = sum(f.moods["feedback"] for f in frames) / len(frames)
+        pending = last.decision if last.awaits_answer and now - last.at <= QUESTION_S else None
+        if pending is not None:
+            chosen = choose_answer(observation, frame, pending.choices, self.home)
+            if chosen is not None and (is_answer_like(frame) or p_feedback >= FEEDBACK_CERTAINTY):
+                return self._answered(base, pending, chosen, now)
+        if p_feedback < FEEDBACK_CERTAINTY:
+            return None
+        verdict = {"yes": "yes", "no": "no", "undo": "undo", "cancel": "no", "correct": "correct"}.get(frame.operation)
+        if verdict is None:
+            return None
+        judged = last.decision
+
+        def feedback(kind: str, actions: tuple[Action, ...] = ()) -> Feedback:
+            return Feedback(
+                decision_id=judged.id,
+                verdict=kind,
+                source="answer" if pending is not None else "voice",
+                correction=actions,
+                correction_text=base.utterance.text if kind == "correct" else None,
+                user=base.utterance.user,
+                given_at=now,
+                id=base.id,
+            )
+
+        if verdict == "correct" or (verdict == "no" and len(frames) > 1):
+            actions = self._corrected(observation, frames[-1], situation, judged)
+            if actions:
+                if any_risky(actions, self.home):
+                    return Heard(decision=self._ask(base, [self._candidate(actions, 0.9, base.language)], "risky"), feedback=feedback("no"))
+                candidate = self._candidate(actions, 1.0, base.language)
+                decision = replace(
+                    base,
+                    outcome="act",
+                    stage="rule",
+                    actions=actions,
+                    candidates=(candidate,),
+                    confidence=0.95,
+                    reason=reason("corrected", base.language),
+                    reason_code="corrected",
+                )
+                return Heard(decision=decision, feedback=feedback("correct", actions))
+            if verdict == "correct":
+                return Heard(decision=self._ask(base, list(judged.choices), "ambiguous"), feedback=feedback("no"))
+        if pending is not None and verdict == "yes":
+            return None if len(pending.choices) != 1 else self._answered(base, pending, pending.choices[0], now)
+        return Heard(decision=None, feedback=feedback(verdict))
+
+    def _answered(self, base: Decision, pending: Decision, chosen: Candidate | None, now: float) -> Heard:
+        candidate = chosen
+        if candidate is None or not candidate.actions:
+            return Heard(decision=None, feedback=Feedback(decision_id=pending.id, verdict="no", source="answer", given_at=now, id=base.id))
+        feedback = Feedback(
+            decision_id=pending.id, verdict="correct", source="answer", correction=candidate.actions, given_at=now, id=base.id
+        )
+        decision = replace(
+            base,
+            outcome="act",
+            stage="rule",
+            actions=candidate.actions,
+            candidates=(candidate,),
+            confidence=0.97,
+            reason=reason("answered", base.language),
+            reason_code="answered",
+        )
+        return Heard(decision=decision, feedback=feedback)
+
+    def _corrected(self, observation: Observation, frame: Frame, situation: Situation, judged: Decision) -> tuple[Action, ...]:
+        """Return the judged actions on what the correction names: "no, the bedroom one"."""
+        done = judged.actions or (judged.candidates[0].actions if judged.candidates else ())
+        if not done:
+            return ()
+        same = replace(frame, operations=(("same", 1.0),), properties=(("any", 1.0),))
+        options = clause_options(observation, same, replace(situation, previous=tuple(done)))
+        fitting = [o for o in options.options if o.target is not None and o.target.form != "previous" and o.target.rivals == 1 and not o.target.unmatched]
+        return fitting[0].actions if fitting else ()
+
+    # -- the policy --------------------------------------------------------------------------------------------------------------
+
+    def _decide(self, base: Decision, observation: Observation, frames: Sequence[Frame], situation: Situation) -> Decision:
+        verdicts: list[_Verdict] = []
+        before = situation.previous
+        for number, frame in enumerate(frames):
+            here = replace(situation, previous=before) if number else situation
+            verdict = self._judge(observation, frame, here, clauses=len(frames))
+            verdicts.append(verdict)
+            if verdict.outcome == "act":
+                before = verdict.options[0][0].actions
+        return self._combine(base, observation, frames, verdicts, situation)
+
+    def _judge(self, observation: Observation, frame: Frame, situation: Situation, *, clauses: int) -> _Verdict:
+        """Decide one clause."""
+        clause = clause_options(observation, frame, situation, clauses=clauses)
+        probabilities = self.policy.score(clause.features, clause.context)
+        count = len(clause.options)
+        not_for_us = float(probabilities[-1])
+        ranked = sorted(zip(clause.options, probabilities[:count].tolist(), strict=True), key=lambda pair: -pair[1])
+        mood = frame.mood
+        if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
+            return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
+        if mood == "feedback":
+            return _Verdict(outcome="reject", code="chat", options=tuple(ranked), not_for_us=not_for_us)
+        if mood == "question":
+            ranked = [(o, p) for o, p in ranked if o.operation in ("query", "handover")]
+        named = _without_unknown(ranked)
+        if not named:
+            return _Verdict(
+                outcome=self._when_nothing_fits(clause, float(probabilities[-2]), not_for_us),
+                code=_nothing_code(clause),
+                options=tuple(ranked),
+                not_for_us=not_for_us,
+                detail=_unknown_words(observation, frame, situation),
+            )
+        prices = [self.costs.of([a.domain for a in option.actions if a.is_dispatched]) for option, _ in named]
+        choice: Choice = choose([p for _, p in named], prices, not_for_us, self.costs)
+        code = "confident"
+        if choice.outcome == "clarify":
+            best = named[0][0]
+            code = "sound" if best.target is not None and best.target.form == "sound" and choice.asked == 1 else "ambiguous"
+        elif choice.outcome == "reject":
+            code = mood if mood in _REFUSING_MOODS else ("unknown_name" if clause.unknown else "unsure")
+            if code == "unsure" and not_for_us > 0.5:
+                code = "chat"
+        return _Verdict(
+            outcome=choice.outcome,
+            code=code,
+            options=tuple(named),
+            not_for_us=not_for_us,
+            asked=choice.asked,
+            detail=_unknown_words(observation, frame, situation),
+        )
+
+    def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float, not_for_us: float) -> str:
+        """Return whether to ask or to refuse where no candidate may act."""
+        if clause.has_destroyed_value and not_for_us < 0.5:
+            return "clarify"
+        return "clarify" if none_of_these > 0.75 and not clause.unknown and not clause.is_unable else "reject"
+
+    def _combine(
+        self, base: Decision, observation: Observation, frames: Sequence[Frame], verdicts: Sequence[_Verdict], situation: Situation
+    ) -> Decision:
+        """Join the clauses: a clause that must not act is left out if it forbids, and stops everything if it is not understood."""
+        moods = dict(frames[0].moods) if frames else {}
+        base = replace(base, moods=moods, not_for_us=max((v.not_for_us for v in verdicts), default=1.0))
+        candidates = self._candidates(verdicts, base.language)
+        base = replace(base, candidates=candidates)
+        if not verdicts:
+            return self._refuse(base, "chat")
+        acting = [v for v in verdicts if v.outcome == "act"]
+        asking = [v for v in verdicts if v.outcome == "clarify"]
+        refusing = [v for v in verdicts if v.outcome == "reject"]
+        blocking = [v for v in refusing if v.code not in ("prohibition", "chat", "report")] or (refusing if not acting and not asking else [])
+        if blocking:
+            worst = blocking[0]
+            return replace(self._refuse(base, worst.code, name=worst.detail), confidence=worst.not_for_us)
+        if asking:
+            return self._ask_about(base, verdicts, asking[0])
+        actions = _merge([a for v in acting for a in v.options[0][0].actions])
+        probability = 1.0
+        for verdict in acting:
+            probability *= verdict.options[0][1]
+        if any_risky(actions, self.home):
+            return self._ask(base, [self._candidate(actions, probability, base.language)], "risky")
+        targets = {t for a in actions for t in a.targets}
+        options = [v.options[0][0] for v in acting]
+        if _is_broad(options, frames, observation, len(targets)):
+            return self._ask(base, [self._candidate(actions, probability, base.language)], "many", count=len(targets))
+        told = ""
+        if all(a.service == "query.state" for a in actions):
+            told = tell_states([t for a in actions for t in a.targets], self.home, situation.states, base.language)
+        code = "told" if told else ("forwarded" if all(a.domain == "intent" for a in actions) else "confident")
+        return replace(
+            base,
+            outcome="act",
+            actions=actions,
+            confidence=probability,
+            reason=reason(code, base.language, percent=f"{100 * probability:.0f} %" if base.language == "en" else f"{100 * probability:.0f}%", text=told),
+            reason_code=code,
+        )
+
+    def _ask_about(self, base: Decision, verdicts: Sequence[_Verdict], asking: _Verdict) -> Decision:
+        """Ask about one clause; the choices hold the certain clauses too."""
+        offered = asking.options[: max(1, asking.asked)] if asking.asked else ()
+        choices = []
+        for option, probability in offered:
+            actions: list[Action] = []
+            for verdict in verdicts:
+                if verdict is asking:
+                    actions += option.actions
+                elif verdict.outcome == "act":
+                    actions += verdict.options[0][0].actions
+            choices.append(self._candidate(_merge(actions), probability, base.language))
+        return self._ask(base, choices, asking.code)
+
+    def _ask(self, base: Decision, choices: Sequence[Candidate], code: str, **values: object) -> Decision:
+        question = question_between([c.label for c in choices], base.language) if choices else open_question(code, base.language)
+        return replace(
+            base,
+            outcome="clarify",
+            question=question,
+            choices=tuple(choices),
+            confidence=min(1.0, sum(c.probability for c in choices)),
+            reason=reason(code, base.language, **values),
+            reason_code=code,
+        )
+
+    def _refuse(self, base: Decision, code: str, *, name: str = "") -> Decision:
+        if code == "unknown_name" and not name:
+            code = "no_target"
+        return replace(base, outcome="reject", reason=reason(code, base.language, name=name), reason_code=code)
+
+    def _candidate(self, actions: Sequence[Action], probability: float, language: str) -> Candidate:
+        label = describe(actions, self.home, language, with_area=True)
+        return Candidate(actions=tuple(actions), probability=probability, label=label)
+
+    def _candidates(self, verdicts: Sequence[_Verdict], language: str) -> tuple[Candidate, ...]:
+        """Return what was considered: the candidates of a single clause, or the joined best of several."""
+        if len(verdicts) == 1:
+            return tuple(
+                Candidate(actions=o.actions, probability=p, label="", features=o.features) for o, p in verdicts[0].options
+            )
+        joined = _merge([a for v in verdicts if v.options for a in v.options[0][0].actions])
+        probability = 1.0
+        for verdict in verdicts:
+            probability *= verdict.options[0][1] if verdict.options else 1.0
+        return (self._candidate(joined, probability, language),) if joined else ()
+
+
+def _without_unknown(ranked: Sequence[tuple[Option, float]]) -> list[tuple[Option, float]]:
+    """Drop the candidates that leave a name unexplained, or are elsewhere than the room that was named: the coverage guard."""
+    return [(o, p) for o, p in ranked if o.target is None or not (o.target.unmatched or o.target.has_area_conflict)]
+
+
+def _nothing_code(clause: ClauseOptions) -> str:
+    if clause.has_destroyed_value:
+        return "value"
+    if clause.unknown:
+        return "unknown_name"
+    if clause.is_unable:
+        return "unable"
+    if clause.frame.mood == "question":
+        return "question"
+    return "no_target" if clause.frame.operation != "none" else "chat"
+
+
+def _unknown_words(observation: Observation, frame: Frame, situation: Situation) -> str:
+    """Return the words that name something this home does not have."""
+    words: list[str] = []
+    for span in frame.spans_of("NAME", "AREA", "FLOOR"):
+        known = any(m.start < span.end and m.end > span.start and m.form != "sound" for m in observation.matches)
+        if not known:
+            words += observation.words[span.start : span.end]
+    return join(words)
+
+
+def _merge(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Drop repeated actions, keeping the order."""
+    return tuple({action.key: action for action in actions}.values())
+
+
+def _is_broad(options: Sequence[Option], frames: Sequence[Frame], observation: Observation, targets: int) -> bool:
+    """Whether a sentence that does not say all would change many devices, or a whole floor."""
+    if asks_for_all(observation.words):
+        return False
+    if targets > MANY_TARGETS:
+        return True
+    floors = any(frame.spans_of("FLOOR") for frame in frames)
+    return floors and any(o.target is not None and o.target.form in ("kind", "area") and len(o.target.entities) > 1 for o in options)
+
+
+def _frame_before(previous: Sequence[Action]) -> tuple[str, str] | None:
+    """Return the operation and property that the last action was asked with, as far as the action tells."""
+    if not previous:
+        return None
+    action = previous[-1]
+    service = action.service.partition(".")[2]
+    for key, pair in (
+        ("brightness_step_pct", ("raise", "brightness")),
+        ("brightness_pct", ("set", "brightness")),
+        ("color_name", ("set", "color")),
+        ("color_temp_kelvin", ("set", "color_temp")),
+        ("volume_level", ("set", "volume")),
+        ("temperature_step", ("raise", "temperature")),
+        ("temperature", ("set", "temperature")),
+        ("hvac_mode", ("set", "mode")),
+        ("position", ("set", "position")),
+        ("percentage", ("set", "speed")),
+    ):
+        if key in action.data:
+            value = action.data[key]
+            if pair[0] == "raise" and (isinstance(value, (int, float)) and value < 0):
+                return "lower", pair[1]
+            return pair
+    return _SERVICE_FRAMES.get(service)
+
+
+_SERVICE_FRAMES = {
+    "turn_on": ("turn_on", "power"),
+    "turn_off": ("turn_off", "power"),
+    "toggle": ("toggle", "power"),
+    "open_cover": ("open", "position"),
+    "close_cover": ("close", "position"),
+    "stop_cover": ("stop", "position"),
+    "volume_up": ("raise", "volume"),
+    "volume_down": ("lower", "volume"),
+    "volume_mute": ("mute", "volume"),
+    "media_play": ("play", "media"),
+    "media_pause": ("pause", "media"),
+    "media_stop": ("stop", "media"),
+    "media_next_track": ("next", "media"),
+    "media_previous_track": ("previous", "media"),
+    "increase_speed": ("raise", "speed"),
+    "decrease_speed": ("lower", "speed"),
+    "lock": ("lock", "lock"),
+    "unlock": ("unlock", "lock"),
+    "start": ("start", "cleaning"),
+    "return_to_base": ("dock", "cleaning"),
+}

@@ -1,0 +1,72 @@
+"""Memory of corrections: the same words in the same place do the right thing next time, without training.
+
+The key is exact: normalised words, language, area. Two opposite corrections of one key make it contested, and then it asks.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.understanding.text import tokenise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEntry:
+    """What one correction taught."""
+
+    words: str
+    """The normalised words, joined by single spaces."""
+    area: str | None
+    actions: tuple[Action, ...]
+    """What to do; empty means that these words are to be refused."""
+    decision_id: str
+    """The decision that was corrected."""
+    learned_at: float
+    """Unix seconds."""
+    is_contested: bool = False
+    rival: tuple[Action, ...] | None = None
+    """The opposite correction, where it is contested."""
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """Return what it is found by."""
+        return self.words, self.area
+
+
+def memory_words(text: str) -> str:
+    """Return the words of a text as a memory key: normal form, punctuation dropped."""
+    return " ".join(token.text for token in tokenise(text) if token.text not in (",", "?"))
+
+
+class Memory:
+    """All entries, by key; the store keeps them on disk."""
+
+    def __init__(self, entries: Iterable[MemoryEntry] = ()) -> None:
+        self._entries = {entry.key: entry for entry in entries}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def entries(self) -> tuple[MemoryEntry, ...]:
+        """Return all entries, oldest first."""
+        return tuple(sorted(self._entries.values(), key=lambda entry: entry.learned_at))
+
+    def recall(self, text: str, area: str | None) -> MemoryEntry | None:
+        """Return the entry for these words said in this area."""
+        return self._entries.get((memory_words(text), area)) if self._entries else None
+
+    def learn(self, entry: MemoryEntry) -> MemoryEntry:
+        """Add a correction and return the entry as it now stands.
+
+        A second correction of the same key to other actions makes the entry contested; a third that agrees with either one settles it.
+        """
+        known = self._entries.get(entry.key)
+        if known is not None and not known.is_contested and known.actions != entry.actions:
+            entry = replace(entry, is_contested=True, rival=known.actions)
+        self._entries[entry.key] = entry
+        return entry
+
+    def forget(self, words: str, area: str | None) -> bool:
+        """Drop an entry; return whether there was one."""
+        return self._entries.pop((words, area), None) is not None

@@ -1,0 +1,243 @@
+"""What is said to people: reasons, questions and answers, in English and Chinese."""
+
+from collections.abc import Sequence
+
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.home import Home, States
+
+REASONS: dict[str, dict[str, str]] = {
+    "en": {
+        "confident": "I am {percent} sure that this is what you meant.",
+        "memory": "Because you corrected me on these words before.",
+        "answered": "Because you answered my question.",
+        "corrected": "Because you corrected me just now.",
+        "ambiguous": "Several things fit equally well.",
+        "unsure": "I am not sure enough.",
+        "sound": "I only found something that sounds alike.",
+        "risky": "This always needs a yes.",
+        "many": "This would change {count} devices at once.",
+        "contested": "I was corrected in two opposite ways on these words.",
+        "value": "I could not make out the value.",
+        "prohibition": "You told me not to.",
+        "report": "You told me about something; you did not ask for anything.",
+        "scheduled": "I can't do that later yet.",
+        "chat": "That was not meant for me.",
+        "bare": "You named something, but not what to do.",
+        "question": "You asked something that I can't answer.",
+        "unknown_name": "I don't know {name} in this home.",
+        "unable": "It can't do that.",
+        "no_target": "There is nothing here that could do that.",
+        "feedback": "Thank you, I'll remember.",
+        "cancelled": "All right, I'll leave it.",
+        "refused_before": "Because you told me to refuse these words.",
+        "no_model": "I have no model loaded, so I do nothing.",
+        "stale": "That was too long ago.",
+        "forwarded": "Home Assistant does that itself.",
+        "told": "{text}",
+    },
+    "zh": {
+        "confident": "我有{percent}的把握是这个意思。",
+        "memory": "因为您之前纠正过我这句话。",
+        "answered": "因为您回答了我的问题。",
+        "corrected": "因为您刚才纠正了我。",
+        "ambiguous": "有几个都符合。",
+        "unsure": "我不太确定。",
+        "sound": "我只找到读音相近的。",
+        "risky": "这个操作每次都要您确认。",
+        "many": "这会同时改变{count}个设备。",
+        "contested": "这句话您给过我两种相反的纠正。",
+        "value": "我没听清数值。",
+        "prohibition": "您说了不要这样做。",
+        "report": "您是在说一件事，没有让我做什么。",
+        "scheduled": "我还不会定时执行。",
+        "chat": "这句话不是对我说的。",
+        "bare": "您只说了名字，没说要做什么。",
+        "question": "这个问题我回答不了。",
+        "unknown_name": "家里没有{name}。",
+        "unable": "它做不到这个。",
+        "no_target": "这里没有能做这件事的设备。",
+        "feedback": "谢谢，我记住了。",
+        "cancelled": "好的，不动它。",
+        "refused_before": "因为您让我不要理会这句话。",
+        "no_model": "没有加载模型，所以我什么都不做。",
+        "stale": "这已经是很久以前的事了。",
+        "forwarded": "这件事由Home Assistant来做。",
+        "told": "{text}",
+    },
+}
+
+_VERBS = {
+    "en": {
+        "turn_on": "turn on {x}",
+        "turn_off": "turn off {x}",
+        "toggle": "switch {x}",
+        "open_cover": "open {x}",
+        "close_cover": "close {x}",
+        "stop_cover": "stop {x}",
+        "set_cover_position": "move {x}",
+        "lock": "lock {x}",
+        "unlock": "unlock {x}",
+        "volume_up": "turn up {x}",
+        "volume_down": "turn down {x}",
+        "volume_set": "set the volume of {x}",
+        "volume_mute": "mute {x}",
+        "media_play": "play on {x}",
+        "media_pause": "pause {x}",
+        "media_stop": "stop {x}",
+        "media_next_track": "skip on {x}",
+        "media_previous_track": "go back on {x}",
+        "set_temperature": "set the temperature of {x}",
+        "set_hvac_mode": "change the mode of {x}",
+        "set_percentage": "set the speed of {x}",
+        "increase_speed": "speed up {x}",
+        "decrease_speed": "slow down {x}",
+        "start": "start {x}",
+        "return_to_base": "send {x} home",
+        "state": "tell you about {x}",
+    },
+    "zh": {
+        "turn_on": "打开{x}",
+        "turn_off": "关闭{x}",
+        "toggle": "切换{x}",
+        "open_cover": "打开{x}",
+        "close_cover": "关上{x}",
+        "stop_cover": "停住{x}",
+        "set_cover_position": "调整{x}的位置",
+        "lock": "锁上{x}",
+        "unlock": "解锁{x}",
+        "volume_up": "调高{x}的音量",
+        "volume_down": "调低{x}的音量",
+        "volume_set": "设置{x}的音量",
+        "volume_mute": "让{x}静音",
+        "media_play": "播放{x}",
+        "media_pause": "暂停{x}",
+        "media_stop": "停止{x}",
+        "media_next_track": "{x}切到下一首",
+        "media_previous_track": "{x}切到上一首",
+        "set_temperature": "调整{x}的温度",
+        "set_hvac_mode": "切换{x}的模式",
+        "set_percentage": "调整{x}的风速",
+        "increase_speed": "调快{x}",
+        "decrease_speed": "调慢{x}",
+        "start": "启动{x}",
+        "return_to_base": "让{x}回充",
+        "state": "看看{x}",
+    },
+}
+
+_STATES_ZH = {
+    "on": "开着",
+    "off": "关着",
+    "open": "开着",
+    "closed": "关着",
+    "locked": "锁着",
+    "unlocked": "没锁",
+    "playing": "在播放",
+    "paused": "暂停了",
+    "idle": "空闲",
+    "docked": "在充电座上",
+    "cleaning": "在打扫",
+    "home": "在家",
+    "not_home": "不在家",
+}
+
+
+def reason(code: str, language: str, **values: object) -> str:
+    """Return a reason in words."""
+    return REASONS[language][code].format(**values)
+
+
+def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area: bool = False) -> str:
+    """Return what some entities are called, by their names, or by their number when there are many."""
+    entities = [home.entity_by_id[i] for i in targets if i in home.entity_by_id]
+    if len(entities) > 3:
+        areas = {e.area for e in entities}
+        place = home.area_by_id[next(iter(areas)) or ""].name if len(areas) == 1 and next(iter(areas)) in home.area_by_id else ""
+        if language == "zh":
+            return f"{place}{'的' if place else ''}{len(entities)}个设备"
+        return f"{len(entities)} devices{f' in {place}' if place else ''}"
+    names = []
+    for entity in entities:
+        area = home.area_by_id.get(entity.area or "")
+        says_area = area is not None and area.name.casefold() not in entity.name.casefold()
+        if language == "zh":
+            names.append(f"{area.name}的{entity.name}" if with_area and area is not None and says_area else entity.name)
+        else:
+            names.append(f"the {entity.name} in {area.name}" if with_area and area is not None and says_area else f"the {entity.name}")
+    return ("和" if language == "zh" else " and ").join(names)
+
+
+def describe(actions: Sequence[Action], home: Home, language: str, *, with_area: bool = False) -> str:
+    """Return what some actions would do, as the words after "shall I"."""
+    parts = []
+    for action in actions:
+        service = action.service.partition(".")[2]
+        named = name_targets(action.targets, home, language, with_area=with_area)
+        amount = _amount(action, language)
+        verb = _VERBS[language].get(service, "{x}")
+        if amount and service == "turn_on":
+            parts.append(f"把{named}调{amount}" if language == "zh" else f"set {named} {amount}")
+        else:
+            parts.append(verb.format(x=named) + (f" {amount}" if amount and language == "en" else amount))
+    return ("，再" if language == "zh" else ", then ").join(parts)
+
+
+def _amount(action: Action, language: str) -> str:
+    data = action.data
+    zh = language == "zh"
+    for key, unit in (("brightness_pct", "%"), ("position", "%"), ("percentage", "%"), ("temperature", "°")):
+        if key in data:
+            return f"到{data[key]}{unit}" if zh else f"to {data[key]}{unit}"
+    if "volume_level" in data:
+        return f"到{round(100 * data['volume_level'])}%" if zh else f"to {round(100 * data['volume_level'])}%"
+    if "brightness_step_pct" in data:
+        more = data["brightness_step_pct"] > 0
+        return ("亮一点" if more else "暗一点") if zh else ("brighter" if more else "dimmer")
+    if "temperature_step" in data:
+        more = data["temperature_step"] > 0
+        return ("高一点" if more else "低一点") if zh else ("up a bit" if more else "down a bit")
+    if "color_name" in data:
+        return f"成{data['color_name']}" if zh else f"to {data['color_name']}"
+    if "color_temp_kelvin" in data:
+        return f"到{data['color_temp_kelvin']}K" if zh else f"to {data['color_temp_kelvin']} K"
+    return ""
+
+
+def question_between(labels: Sequence[str], language: str) -> str:
+    """Return one short question that offers some labels."""
+    if language == "zh":
+        if len(labels) == 1:
+            return f"要{labels[0]}吗？"
+        return f"您是要{'，'.join(labels[:-1])}，还是{labels[-1]}？"
+    if len(labels) == 1:
+        return f"Shall I {labels[0]}?"
+    return f"Shall I {', '.join(labels[:-1])}, or {labels[-1]}?"
+
+
+def open_question(code: str, language: str) -> str:
+    """Return a question that offers nothing, for when only the wish to act was understood."""
+    if code == "value":
+        return "要调到多少？" if language == "zh" else "To what value?"
+    return "您是指哪一个？" if language == "zh" else "Which one do you mean?"
+
+
+def tell_states(targets: Sequence[str], home: Home, states: States, language: str) -> str:
+    """Return the states of some entities in words; a state that is not known is said so."""
+    told = []
+    for entity_id in targets:
+        entity = home.entity_by_id.get(entity_id)
+        if entity is None:
+            continue
+        state = states.get(entity_id)
+        if state is None or state.value in ("unknown", "unavailable", ""):
+            told.append(f"我不知道{entity.name}的状态" if language == "zh" else f"I don't know the state of the {entity.name}")
+            continue
+        unit = str(state.attributes.get("unit_of_measurement", ""))
+        if language == "zh":
+            told.append(f"{entity.name}{_STATES_ZH.get(state.value, '是' + state.value)}{unit}")
+        else:
+            told.append(f"the {entity.name} is {state.value.replace('_', ' ')}{unit and ' ' + unit}")
+    if language == "zh":
+        return "，".join(told) + "。"
+    text = ", ".join(told)
+    return text[:1].upper() + text[1:] + "."

@@ -1,0 +1,1 @@
+"""Doors: payloads from outside to values, and values to payloads."""

@@ -1,0 +1,1 @@
+"""Homes: where the home and its live states come from."""

@@ -1,0 +1,77 @@
+"""Merging homes: several sources, one home; what the first says, holds.
+
+Entities are the same when their id is the same, else when their unique_id is; never by name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from voice_rl_plugin.domain.home import Area, Entity, Floor, Home, Satellite, usual_abilities
+
+
+def merge_homes(homes: Sequence[Home]) -> Home:
+    """Return the union of homes.
+
+    Args:
+        homes: the strongest source first: file, then topic.
+
+    Returns:
+        One home; an entity of a stronger source keeps all it says, and only what it leaves out comes from a weaker one.
+    """
+    if not homes:
+        return Home()
+    floors: dict[str, Floor] = {}
+    areas: dict[str, Area] = {}
+    entities: dict[str, Entity] = {}
+    satellites: dict[str, Satellite] = {}
+    id_by_unique: dict[str, str] = {}
+    for home in homes:
+        for floor in home.floors:
+            floors.setdefault(floor.id, floor)
+        for area in home.areas:
+            known_area = areas.get(area.id)
+            areas[area.id] = (
+                area
+                if known_area is None
+                else replace(known_area, aliases=known_area.aliases or area.aliases, floor=known_area.floor or area.floor)
+            )
+        for entity in home.entities:
+            same_id = entity.id if entity.id in entities else id_by_unique.get(entity.unique_id or "", entity.id)
+            known = entities.get(same_id)
+            entities[same_id] = entity if known is None else _complete(known, entity)
+            if entities[same_id].unique_id:
+                id_by_unique.setdefault(entities[same_id].unique_id or "", same_id)
+        for satellite in home.satellites:
+            known_satellite = satellites.get(satellite.id)
+            satellites[satellite.id] = (
+                satellite
+                if known_satellite is None
+                else replace(
+                    known_satellite,
+                    area=known_satellite.area or satellite.area,
+                    media_player=known_satellite.media_player or satellite.media_player,
+                )
+            )
+    return Home(
+        language=homes[0].language,
+        floors=tuple(floors.values()),
+        areas=tuple(areas.values()),
+        entities=tuple(entities.values()),
+        satellites=tuple(satellites.values()),
+    )
+
+
+def _complete(strong: Entity, weak: Entity) -> Entity:
+    says_abilities = strong.abilities != usual_abilities(strong.id, strong.attributes)
+    return replace(
+        strong,
+        aliases=strong.aliases or weak.aliases,
+        area=strong.area or weak.area,
+        unique_id=strong.unique_id or weak.unique_id,
+        device_class=strong.device_class or weak.device_class,
+        members=strong.members or weak.members,
+        abilities=strong.abilities if says_abilities else weak.abilities,
+        state=strong.state if strong.state is not None else weak.state,
+        attributes={**weak.attributes, **strong.attributes},
+        risky=strong.risky if strong.risky is not None else weak.risky,
+    )

@@ -1,0 +1,1 @@
+"""Learning: feedback to reward to transition, the experience store, and the model store."""

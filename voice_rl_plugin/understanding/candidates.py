@@ -1,0 +1,346 @@
+"""The executable candidates of one clause, with what the scorer sees of each.
+
+    operations x properties (the likely ones) x targets  ->  actions  ->  features [N, CANDIDATE_FEATURES], context [CONTEXT_FEATURES]
+
+The scorer turns them into N + 2 probabilities: one a candidate, one for "for us, but none of these", one for "not for us".
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.frame import MOODS, Frame
+from voice_rl_plugin.domain.home import Entity
+from voice_rl_plugin.understanding.colours import color_name, hvac_mode, white_kelvin
+from voice_rl_plugin.understanding.features import Observation
+from voice_rl_plugin.understanding.numbers import Value, parse_value
+from voice_rl_plugin.understanding.resolve import Situation, Target, resolve, unknown_tokens
+from voice_rl_plugin.understanding.services import Amounts, actions_for
+
+MOST_CANDIDATES = 12
+_FORMS = ("full", "stripped", "partial", "sound", "kind", "area", "previous", "implied")
+_DOMAINS = "light switch fan media_player climate cover lock vacuum scene".split()
+_PROPERTY_DOMAINS = {
+    "brightness": ("light",),
+    "color": ("light",),
+    "color_temp": ("light",),
+    "volume": ("media_player",),
+    "media": ("media_player",),
+    "temperature": ("climate", "water_heater"),
+    "mode": ("climate", "fan", "humidifier"),
+    "position": ("cover", "valve"),
+    "speed": ("fan",),
+    "lock": ("lock", "cover"),
+    "cleaning": ("vacuum", "lawn_mower"),
+    "scene": ("scene", "script", "button"),
+}
+_LOT = frozenset("lot lots way much loads heaps plenty 很多 许多 好多".split())
+_LOT_HAN = ("很多", "许多", "好多", "大幅", "多调", "亮多", "暗多")
+_POWER = ("turn_on", "turn_off", "toggle", "open", "close", "start", "stop")
+_PROPERTY_OF_DOMAIN = {
+    "light": "brightness",
+    "media_player": "volume",
+    "climate": "temperature",
+    "cover": "position",
+    "fan": "speed",
+    "lock": "lock",
+    "vacuum": "cleaning",
+    "scene": "scene",
+    "switch": "power",
+}
+_HAN_TIMER_STATUS = ("还剩", "还有多久", "还有多少")
+
+CANDIDATE_FEATURES = 3 + len(_FORMS) + 1 + 3 + 3 + 4 + 5 + len(_DOMAINS) + 1 + 8
+CONTEXT_FEATURES = len(MOODS) + 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One candidate of a clause before it is scored."""
+
+    actions: tuple[Action, ...]
+    target: Target | None
+    operation: str
+    property: str
+    features: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseOptions:
+    """All candidates of a clause, with what the scorer needs."""
+
+    frame: Frame
+    options: tuple[Option, ...]
+    context: NDArray[np.float32]
+    """[CONTEXT_FEATURES]"""
+    unknown: int
+    """Tokens that name something this home does not have."""
+    is_unable: bool
+    """Whether something was meant that cannot do what is asked."""
+    has_destroyed_value: bool
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """Return the candidates' features, [N, CANDIDATE_FEATURES]."""
+        return np.array([o.features for o in self.options], np.float32).reshape(len(self.options), CANDIDATE_FEATURES)
+
+
+def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
+    """Return the values that a clause names, and whether one of them cannot be read."""
+    words = observation.words
+    value: Value | None = None
+    delta: Value | None = None
+    color = mode = None
+    kelvin: int | None = None
+    destroyed = False
+    for span in frame.spans:
+        part = words[span.start : span.end]
+        if span.tag == "VALUE":
+            value = parse_value(part)
+            destroyed |= value is None
+        elif span.tag == "DELTA":
+            delta = parse_value(part)
+        elif span.tag == "COLOR":
+            color = color_name(part)
+            if color is None:
+                kelvin = white_kelvin(part)
+            destroyed |= color is None and kelvin is None
+        elif span.tag == "WHITE":
+            kelvin = white_kelvin(part)
+            if kelvin is None:
+                color = color_name(part)
+        elif span.tag == "MODE":
+            mode = hvac_mode(part)
+    clause = words[frame.start : frame.end]
+    text = "".join(clause)
+    is_lot = bool(_LOT & set(clause)) or any(phrase in text for phrase in _LOT_HAN)
+    return Amounts(value=value, delta=delta, color=color, kelvin=kelvin, mode=mode, is_lot=is_lot), destroyed
+
+
+def clause_options(observation: Observation, frame: Frame, situation: Situation, *, clauses: int = 1) -> ClauseOptions:
+    """Return the candidates of one clause.
+
+    Args:
+        observation: the utterance.
+        frame: the clause.
+        situation: where it was said; for a later clause, `previous` holds the actions of the clause before.
+        clauses: how many clauses the utterance has.
+    """
+    amounts, destroyed = amounts_of(observation, frame)
+    options: dict[str, Option] = {}
+    is_unable = False
+    any_target = False
+    resolved: dict[str, tuple[Target, ...]] = {}
+    for operation, p_operation in frame.operations[:3]:
+        if operation in ("none", "yes", "no", "undo", "cancel", "correct"):
+            continue
+        for prop, p_property in frame.properties[:3]:
+            if p_operation * p_property < 0.01 and options:
+                continue
+            if operation == "handover":
+                action = handover_action(observation, frame, prop)
+                if action is not None:
+                    option = _option(observation, frame, situation, amounts, destroyed, (action,), None, operation, prop, 1.0, 0)
+                    options.setdefault(action.key, option)
+                continue
+            scope_property = _scope_property(operation, prop, situation)
+            if scope_property not in resolved:
+                resolved[scope_property] = resolve(observation, frame, situation, prop=scope_property)
+            for rank, target in enumerate(resolved[scope_property]):
+                any_target = True
+                actions, share = _actions(operation, prop, target, amounts, situation)
+                if not actions:
+                    is_unable = is_unable or rank == 0
+                    continue
+                key = "|".join(a.key for a in actions)
+                if key not in options:
+                    options[key] = _option(
+                        observation, frame, situation, amounts, destroyed, actions, target, operation, prop, share, rank
+                    )
+    chosen = tuple(sorted(options.values(), key=_prior, reverse=True)[:MOST_CANDIDATES])
+    unknown = unknown_tokens(observation, frame, situation)
+    return ClauseOptions(
+        frame=frame,
+        options=chosen,
+        context=_context(observation, frame, situation, chosen, unknown, clauses, any_target, destroyed),
+        unknown=unknown,
+        is_unable=is_unable and not chosen,
+        has_destroyed_value=destroyed,
+    )
+
+
+def _prior(option: Option) -> float:
+    return option.features[0] + option.features[1] + (2 * option.target.score - math.log(option.target.rivals) if option.target else 1.0)
+
+
+def _scope_property(operation: str, prop: str, situation: Situation) -> str:
+    """Return the property that says what is meant where nothing is named."""
+    if operation in ("same", "query") and situation.previous and situation.previous[0].targets:
+        return _PROPERTY_OF_DOMAIN.get(situation.previous[0].targets[0].partition(".")[0], prop)
+    if prop in ("none", "any", "state") and situation.previous and situation.previous[0].targets:
+        return _PROPERTY_OF_DOMAIN.get(situation.previous[0].targets[0].partition(".")[0], prop)
+    return prop
+
+
+def _actions(
+    operation: str, prop: str, target: Target, amounts: Amounts, situation: Situation
+) -> tuple[tuple[Action, ...], float]:
+    entities = target.entities
+    if operation == "query":
+        return (Action(service="query.state", targets=tuple(sorted(e.id for e in entities))),), 1.0
+    if operation == "same":
+        actions = tuple(
+            Action(service=a.service, targets=tuple(sorted(e.id for e in entities if e.domain == a.domain)), data=a.data)
+            for a in situation.previous
+            if a.is_dispatched and any(e.domain == a.domain for e in entities)
+        )
+        unique = {a.key: a for a in actions}
+        return tuple(unique.values()), 1.0
+    actions, able = actions_for(operation, prop, entities, amounts)
+    return actions, able / len(entities)
+
+
+def _option(
+    observation: Observation,
+    frame: Frame,
+    situation: Situation,
+    amounts: Amounts,
+    destroyed: bool,
+    actions: tuple[Action, ...],
+    target: Target | None,
+    operation: str,
+    prop: str,
+    share: float,
+    rank: int,
+) -> Option:
+    probability = dict(frame.operations)[operation]
+    property_probability = dict(frame.properties)[prop]
+    entities: Sequence[Entity] = target.entities if target else ()
+    domain = entities[0].domain if entities else ""
+    data = actions[0].data
+    wanted = _PROPERTY_DOMAINS.get(prop)
+    named = frame.spans_of("NAME", "AREA", "CLASS", "FLOOR")
+    has_value = amounts.value is not None or amounts.color is not None or amounts.kelvin is not None
+    uses_value = any(key in data for key in ("brightness_pct", "volume_level", "temperature", "position", "percentage", "color_name", "color_temp_kelvin"))
+    features = (
+        max(-5.0, math.log(probability + 1e-6)),
+        max(-5.0, math.log(property_probability + 1e-6)),
+        float(operation == frame.operation and prop == frame.property),
+        *(float(target is not None and target.form == form) for form in _FORMS),
+        target.score if target else 1.0,
+        float(target is None or target.rivals == 1),
+        1.0 / target.rivals if target else 1.0,
+        min(target.unmatched, 3) / 3 if target else 0.0,
+        float(target is not None and target.has_area_conflict),
+        float(target is not None and target.is_widened),
+        float(target is not None and target.is_home_wide),
+        float(target is not None and target.is_plural),
+        float(len(entities) == 1),
+        math.log1p(len(entities)) / 3,
+        share,
+        float(has_value and not uses_value),
+        float(destroyed),
+        float(amounts.value is not None),
+        float(amounts.delta is not None),
+        float(has_value and uses_value),
+        *(float(domain == d) for d in _DOMAINS),
+        float(domain != "" and domain not in _DOMAINS),
+        float(operation == "query"),
+        float(operation == "handover"),
+        float(operation == "same"),
+        float(bool(entities) and situation.area is not None and all(e.area == situation.area for e in entities)),
+        min((s.confidence for s in named), default=1.0),
+        float(_changes_nothing(operation, entities, situation)),
+        float(rank == 0),
+        float(wanted is not None and domain != "" and domain not in wanted and operation not in _POWER),
+    )
+    return Option(actions=actions, target=target, operation=operation, property=prop, features=features)
+
+
+def _changes_nothing(operation: str, entities: Sequence[Entity], situation: Situation) -> bool:
+    """Whether every entity is known to be in the wanted state already."""
+    wanted = {"turn_on": "on", "turn_off": "off", "open": "open", "close": "closed", "lock": "locked", "unlock": "unlocked"}.get(operation)
+    if wanted is None or not entities:
+        return False
+    states = [situation.states.get(e.id) for e in entities]
+    return all(s is not None and s.value == wanted for s in states)
+
+
+def _context(
+    observation: Observation,
+    frame: Frame,
+    situation: Situation,
+    options: Sequence[Option],
+    unknown: int,
+    clauses: int,
+    any_target: bool,
+    destroyed: bool,
+) -> NDArray[np.float32]:
+    length = max(1, frame.end - frame.start)
+    tagged = sum(s.end - s.start for s in frame.spans)
+    best = options[0] if options else None
+    return np.array(
+        [
+            *(max(-5.0, math.log(frame.moods[mood] + 1e-6)) for mood in MOODS),
+            frame.operations[0][1],
+            frame.properties[0][1],
+            length / 20,
+            (length - tagged) / length,
+            min(unknown, 4) / 4,
+            float(bool(frame.spans_of("TIME"))),
+            float(not options),
+            float(any_target),
+            best.target.score if best and best.target else 0.0,
+            float(bool(situation.previous)),
+            float(situation.area is not None),
+            float(clauses > 1),
+            float(destroyed),
+            float(any(not w.isascii() for w in observation.words)),
+        ],
+        np.float32,
+    )
+
+
+def _contains(words: Sequence[str], text: str, english: Sequence[str], chinese: Sequence[str]) -> bool:
+    return any(w in words for w in english) or any(c in text for c in chinese)
+
+
+def handover_action(observation: Observation, frame: Frame, prop: str) -> Action | None:
+    """Return the Home Assistant intent that a handed over clause stands for; None when the property names none.
+
+    Home Assistant does these itself; the slots carry the raw words, which its own intents or its agent understand.
+    """
+    words = observation.words[frame.start : frame.end]
+    text = "".join(words)
+    content = ["".join(w if not w.isascii() else f" {w}" for w in observation.words[s.start : s.end]).strip() for s in frame.spans_of("CONTENT")]
+    time = ["".join(w if not w.isascii() else f" {w}" for w in observation.words[s.start : s.end]).strip() for s in frame.spans_of("TIME")]
+    if prop == "timer":
+        data = {"duration": time[0]} if time else {}
+        if _contains(words, text, ("cancel", "stop", "kill", "clear", "delete", "end", "scrap"), ("取消", "停", "关", "删", "不用")):
+            return Action(service="intent.HassCancelTimer", data=data)
+        if _contains(words, text, ("pause",), ("暂停",)):
+            return Action(service="intent.HassPauseTimer", data=data)
+        if _contains(words, text, ("left", "remaining", "status", "check"), _HAN_TIMER_STATUS):
+            return Action(service="intent.HassTimerStatus", data=data)
+        return Action(service="intent.HassStartTimer", data=data)
+    if prop == "list":
+        data = {"item": content[0]} if content else {}
+        if _contains(words, text, ("remove", "delete", "cross", "scratch", "take"), ("删", "去掉", "划掉", "移除")):
+            return Action(service="intent.HassListRemoveItem", data=data)
+        shopping = _contains(words, text, ("shopping", "grocery", "groceries", "buy"), ("购物", "买"))
+        return Action(service=f"intent.Hass{'ShoppingListAddItem' if shopping else 'ListAddItem'}", data=data)
+    if prop == "weather":
+        return Action(service="intent.HassGetWeather", data={})
+    if prop == "clock":
+        dated = _contains(words, text, ("date", "day", "month", "year", "today"), ("几号", "星期", "周几", "日期", "礼拜", "几月"))
+        return Action(service=f"intent.HassGetCurrent{'Date' if dated else 'Time'}", data={})
+    if prop == "broadcast":
+        return Action(service="intent.HassBroadcast", data={"message": content[0]} if content else {})
+    if prop == "search":
+        return Action(service="intent.HassMediaSearchAndPlay", data={"search_query": content[0]} if content else {})
+    return None
+

@@ -1,0 +1,169 @@
+"""The names of one home, indexed so that every window of an utterance is looked up in microseconds.
+
+Forms of a name, from strong to weak: `full` (name or alias), `stripped` (without the words of its own area), `partial` (some neighbouring
+words of it, at least one of them specific), `sound` (heard alike).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voice_rl_plugin.domain.home import Home
+from voice_rl_plugin.understanding.kinds import noun_kinds
+from voice_rl_plugin.understanding.sounds import likeness, neighbours, sound_key
+from voice_rl_plugin.understanding.text import is_han, words_of
+
+LONGEST_NAME = 7
+"""Tokens; longer names are found by their parts."""
+SOUND_LIKENESS = 0.8
+"""Below this, two names do not sound alike."""
+_ARTICLES = frozenset({"the", "a", "an", "my", "our"})
+_JOINTS = frozenset({"的", "and", "of", "in", "for", "s", ",", "on", "at", "by", "to"})
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A window of the utterance that may name something of the home."""
+
+    start: int
+    end: int
+    thing: str
+    """`entity`, `area` or `floor`."""
+    id: str
+    form: str
+    """`full`, `stripped`, `partial` or `sound`."""
+    score: float
+    """How much of the name was said, or how alike it sounds; in (0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    words: tuple[str, ...]
+    thing: str
+    id: str
+    form: str
+    score: float
+
+
+class NameIndex:
+    """All forms of all names of a home; built once a home, in about 20 microseconds an entity."""
+
+    def __init__(self, home: Home) -> None:
+        self._forms: dict[tuple[str, ...], list[_Form]] = {}
+        self._sounds: dict[str, list[_Form]] = {}
+        self.area_words: dict[str, list[tuple[str, ...]]] = {}
+        """Every name of an area as words, by area id."""
+        for floor in home.floors:
+            self._add_names("floor", floor.id, (floor.name, *floor.aliases))
+        for area in home.areas:
+            names = (area.name, *area.aliases)
+            self.area_words[area.id] = [words_of(name) for name in names if words_of(name)]
+            self._add_names("area", area.id, names)
+        place_words = {word for names in self.area_words.values() for words in names for word in words}
+        nouns = noun_kinds()
+        for entity in home.exposed:
+            for name in (entity.name, *entity.aliases):
+                words = words_of(name)
+                if not words:
+                    continue
+                self._add(_Form(words, "entity", entity.id, "full", 1.0))
+                if words[0] in _ARTICLES and len(words) > 1:
+                    self._add(_Form(words[1:], "entity", entity.id, "full", 1.0))
+                    words = words[1:]
+                stripped = self._without_area(words, entity.area)
+                if stripped and stripped != words:
+                    self._add(_Form(stripped, "entity", entity.id, "stripped", 0.95))
+                self._add_parts(words, stripped, entity.id, place_words, nouns)
+
+    def _add_names(self, thing: str, thing_id: str, names: Sequence[str]) -> None:
+        for name in names:
+            words = words_of(name)
+            if words:
+                self._add(_Form(words, thing, thing_id, "full", 1.0))
+                if words[0] in _ARTICLES and len(words) > 1:
+                    self._add(_Form(words[1:], thing, thing_id, "full", 1.0))
+
+    def _add(self, form: _Form) -> None:
+        known = self._forms.setdefault(form.words, [])
+        if any(f.thing == form.thing and f.id == form.id and f.score >= form.score for f in known):
+            return
+        known.append(form)
+        if form.form == "partial":
+            return
+        key = sound_key(form.words)
+        units = key.count("-") + 1 if "-" in key else len(key)
+        if units < 2 or (units < 3 and "-" not in key):
+            return
+        self._sounds.setdefault(key, []).append(form)
+        for neighbour in neighbours(key):
+            self._sounds.setdefault(neighbour, []).append(form)
+
+    def _without_area(self, words: tuple[str, ...], area: str | None) -> tuple[str, ...]:
+        for area_words in sorted(self.area_words.get(area or "", ()), key=len, reverse=True):
+            if len(area_words) < len(words) and words[: len(area_words)] == area_words:
+                rest = words[len(area_words) :]
+                while rest and rest[0] in _JOINTS:
+                    rest = rest[1:]
+                return rest
+        return words
+
+    def _add_parts(
+        self,
+        words: tuple[str, ...],
+        stripped: tuple[str, ...],
+        entity_id: str,
+        place_words: set[str],
+        nouns: dict[tuple[str, ...], tuple[object, bool]],
+    ) -> None:
+        for source in {words, stripped}:
+            for start in range(len(source)):
+                for end in range(start + 1, min(len(source), start + LONGEST_NAME) + 1):
+                    part = source[start:end]
+                    if part in (words, stripped) or part[0] in _JOINTS or part[-1] in _JOINTS:
+                        continue
+                    if is_han(part[0]) and len(part) < 2:
+                        continue
+                    specific = [w for w in part if w not in place_words and (w,) not in nouns and not w.isdigit() and w not in _ARTICLES]
+                    if not specific or part in nouns:
+                        continue
+                    self._add(_Form(part, "entity", entity_id, "partial", 0.5 + 0.4 * len(part) / len(source)))
+
+    def find(self, words: Sequence[str]) -> list[Match]:
+        """Return every match in an utterance: exact forms first, then names that only sound alike.
+
+        Args:
+            words: the tokens of the utterance.
+        """
+        matches: list[Match] = []
+        covered = [False] * len(words)
+        count = len(words)
+        for start in range(count):
+            for end in range(start + 1, min(count, start + LONGEST_NAME) + 1):
+                forms = self._forms.get(tuple(words[start:end]))
+                if forms:
+                    matches.extend(Match(start, end, f.thing, f.id, f.form, f.score) for f in forms)
+                    if forms[0].form != "partial":
+                        covered[start:end] = [True] * (end - start)
+        self._find_sounds(words, covered, matches)
+        return matches
+
+    def _find_sounds(self, words: Sequence[str], covered: list[bool], matches: list[Match]) -> None:
+        count = len(words)
+        longest = 5 if any(is_han(word) for word in words) else 3
+        for start in range(count):
+            if covered[start] or words[start] in _JOINTS or words[start] in _ARTICLES:
+                continue
+            for end in range(start + 1, min(count, start + longest) + 1):
+                if covered[end - 1]:
+                    break
+                window = tuple(words[start:end])
+                key = sound_key(window)
+                if ("-" not in key and (len(key) < 2 or sum(map(len, window)) < 4)) or len(key) > 14:
+                    continue
+                best: dict[tuple[str, str], float] = {}
+                for probe in (key, *neighbours(key)):
+                    for form in self._sounds.get(probe, ()):
+                        if (form.thing, form.id) not in best and form.words != window:
+                            alike = likeness(window, form.words)
+                            if alike >= SOUND_LIKENESS:
+                                best[form.thing, form.id] = alike
+                matches.extend(Match(start, end, thing, id_, "sound", alike) for (thing, id_), alike in best.items())

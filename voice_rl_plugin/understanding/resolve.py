@@ -1,0 +1,568 @@
+"""From a frame to the sets of entities that it may mean.
+
+    clause -> units ("the kitchen and bedroom lamps" is one, "the lamp and the hall fan" are two)
+           -> alternatives of each unit, each a set of entities with the evidence for it
+           -> targets: one alternative of every unit, less the exceptions
+
+Precedence among equal names: the spoken area, the speaker's area, the speaker's floor; what still ties is rival, and a tie asks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.frame import Frame, Span
+from voice_rl_plugin.domain.home import Entity, Home, States
+from voice_rl_plugin.understanding.features import Observation
+from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, is_door, kind_of, members_of
+from voice_rl_plugin.understanding.names import Match, NameIndex
+
+MOST_TARGETS = 8
+_EVERY = frozenset(
+    "all every each both everything everywhere whole entire any two three four five six "
+    "都 全 全部 所有 每 整 统统 一律 两 三 四 各 通通 全都".split()
+)
+_HOME_WIDE = frozenset({"everywhere", "house", "home", "flat", "apartment", "family", "place"})
+_HOME_WIDE_HAN = ("全家", "家里", "全屋", "整个家", "整屋", "整个房子", "家中", "全宅", "到处", "哪儿都", "整栋", "全部房间", "所有房间", "每个房间")
+_SINGULAR_HAN = ("那盏", "这盏", "那个", "这个", "一盏", "那台", "这台", "那扇", "这扇", "那把", "那只", "这只", "那颗", "一个", "哪盏", "某")
+_IMPLIED_DOMAIN = {
+    "brightness": "light",
+    "color": "light",
+    "color_temp": "light",
+    "volume": "media_player",
+    "media": "media_player",
+    "temperature": "climate",
+    "mode": "climate",
+    "humidity": "humidifier",
+    "position": "cover",
+    "speed": "fan",
+    "lock": "lock",
+    "cleaning": "vacuum",
+    "scene": "scene",
+    "power": "light",
+}
+_FORM_SCORE = {"full": 1.0, "stripped": 0.95, "partial": 0.7, "sound": 0.6}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Where an utterance was said, and what is known there."""
+
+    home: Home
+    index: NameIndex
+    area: str | None = None
+    """The speaker's area."""
+    states: States = field(default_factory=dict)
+    previous: tuple[Action, ...] = ()
+    """What was done just before; empty when it is too long ago."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A set of entities that a clause may mean, with the evidence for it."""
+
+    entities: tuple[Entity, ...]
+    form: str
+    """The weakest way any part of it was named: full, stripped, partial, sound, kind, area, previous, implied."""
+    score: float
+    """How well the names fit, in [0, 1]."""
+    rivals: int = 1
+    """How many alternatives fit equally well; 1 when it is the only one."""
+    is_plural: bool = False
+    """Whether the words ask for several."""
+    unmatched: int = 0
+    """Tokens that name something this home does not have."""
+    has_area_conflict: bool = False
+    """Whether the words name an area that it is not in."""
+    is_widened: bool = False
+    """Whether nothing fitted in the speaker's area, so that the search went wider."""
+    is_home_wide: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unit:
+    name: Span | None = None
+    kind: Kind | None = None
+    is_plural: bool = False
+    is_singular: bool = False
+    areas: tuple[str, ...] = ()
+    unmatched_area: int = 0
+    area_by_sound: bool = False
+
+
+def resolve(observation: Observation, frame: Frame, situation: Situation, *, prop: str) -> tuple[Target, ...]:
+    """Return the targets that a clause may mean, best first.
+
+    Args:
+        observation: the utterance.
+        frame: the clause.
+        situation: where it was said.
+        prop: the property in question; it says what is meant where nothing is named.
+    """
+    words = observation.words
+    units = _units(observation, frame, situation)
+    excluded = _excluded(observation, frame, situation)
+    home_wide = _is_home_wide(words[frame.start : frame.end])
+    if not units:
+        targets = _implied(frame, situation, prop, home_wide)
+    else:
+        targets = _combine([_alternatives(u, observation, situation, prop, home_wide) for u in units])
+    if excluded:
+        targets = [replace(t, entities=kept) for t in targets if (kept := tuple(e for e in t.entities if e.id not in excluded))]
+    targets = [replace(t, is_home_wide=home_wide, entities=_without_group_members(t.entities)) for t in targets if t.entities]
+    return tuple(targets[:MOST_TARGETS])
+
+
+def unknown_tokens(observation: Observation, frame: Frame, situation: Situation) -> int:
+    """Return how many tokens of a clause are tagged as a name or a room that this home does not have."""
+    total = 0
+    for span in frame.spans_of("NAME", "AREA", "FLOOR"):
+        covered = [False] * (span.end - span.start)
+        for match in observation.matches:
+            for position in range(max(match.start, span.start), min(match.end, span.end)):
+                covered[position - span.start] = True
+        kind = kind_of(observation.words[span.start : span.end])
+        if kind is not None:
+            covered[len(covered) - kind[2] :] = [True] * kind[2]
+        total += sum(1 for known, word in zip(covered, observation.words[span.start : span.end], strict=True) if not known and word != ",")
+    return total
+
+
+def _is_home_wide(words: Sequence[str]) -> bool:
+    text = "".join(words)
+    return bool(_HOME_WIDE & set(words)) or any(phrase in text for phrase in _HOME_WIDE_HAN)
+
+
+def asks_for_all(words: Sequence[str]) -> bool:
+    """Whether a sentence says all, every, both or a number of things."""
+    return bool(_EVERY & set(words)) or _is_home_wide(words)
+
+
+def _has_quantifier(words: Sequence[str], spans: Sequence[Span]) -> bool:
+    return any(_EVERY & set(words[span.start : span.end]) for span in spans)
+
+
+def _area_matches(observation: Observation, span: Span, thing: str) -> tuple[list[str], bool]:
+    """Return the ids of the areas or floors that a span names, and whether only by sound."""
+    inside = [m for m in observation.matches if m.thing == thing and m.start < span.end and m.end > span.start]
+    exact = [m for m in inside if m.form != "sound" and m.start >= span.start and m.end <= span.end]
+    if exact:
+        longest = max(m.end - m.start for m in exact)
+        return list(dict.fromkeys(m.id for m in exact if m.end - m.start == longest)), False
+    heard = sorted((m for m in inside if m.form == "sound"), key=lambda m: -m.score)
+    return ([heard[0].id], True) if heard else ([], False)
+
+
+def _units(observation: Observation, frame: Frame, situation: Situation) -> list[_Unit]:
+    words = observation.words
+    home = situation.home
+    spans = frame.spans_of("AREA", "FLOOR", "NAME", "CLASS")
+    quantified = _has_quantifier(words, frame.spans_of("QUANTIFIER"))
+    units: list[_Unit] = []
+    pending: list[str] = []
+    pending_unmatched = 0
+    pending_sound = False
+    for position, span in enumerate(spans):
+        tag = span.tag
+        if tag == "NAME" and not _entity_matches(observation, span) and _area_matches(observation, span, "area")[0]:
+            tag = "AREA"
+        if tag in ("AREA", "FLOOR"):
+            areas, by_sound = _places(observation, span, home)
+            unmatched = 0 if areas else span.end - span.start
+            following = spans[position + 1] if position + 1 < len(spans) else None
+            joins_next = (
+                following is not None
+                and following.tag in ("NAME", "CLASS")
+                and all(w in ("的", "s", "那", "盏", "个", "里", "里面", "边", "all", "两") for w in words[span.end : following.start])
+            )
+            open_units = [u for u in units if not u.areas and not u.unmatched_area]
+            if open_units and not joins_next and not (following is not None and following.tag in ("AREA", "FLOOR") and not units):
+                units = [
+                    replace(u, areas=tuple(areas), unmatched_area=unmatched, area_by_sound=by_sound) if u in open_units else u
+                    for u in units
+                ]
+            else:
+                pending += areas
+                pending_unmatched += unmatched
+                pending_sound |= by_sound
+            continue
+        phrase = words[span.start : span.end]
+        kind = kind_of(phrase)
+        before = "".join(words[max(0, span.start - 3) : span.start])
+        unit = _Unit(
+            name=span if tag == "NAME" or kind is None or kind[2] < len(phrase) else None,
+            kind=kind[0] if kind else None,
+            is_plural=quantified or bool(kind and kind[1]),
+            is_singular=any(before.endswith(s) or s in before for s in _SINGULAR_HAN),
+            areas=tuple(dict.fromkeys(pending)),
+            unmatched_area=pending_unmatched,
+            area_by_sound=pending_sound,
+        )
+        units.append(unit)
+        pending, pending_unmatched, pending_sound = [], 0, False
+    if pending or pending_unmatched:  # a room alone: "turn off the kitchen"
+        units.append(
+            _Unit(areas=tuple(dict.fromkeys(pending)), unmatched_area=pending_unmatched, area_by_sound=pending_sound, is_plural=True)
+        )
+    for index in range(1, len(units)):  # "the bedroom fan and lamp"
+        if not units[index].areas and not units[index].unmatched_area and units[index - 1].areas:
+            units[index] = replace(units[index], areas=units[index - 1].areas)
+    return units
+
+
+def _places(observation: Observation, span: Span, home: Home) -> tuple[list[str], bool]:
+    """Return the area ids that an area or floor span means, and whether only by sound."""
+    for thing in ("area", "floor") if span.tag != "FLOOR" else ("floor", "area"):
+        ids, by_sound = _area_matches(observation, span, thing)
+        if ids and not by_sound:
+            return (ids if thing == "area" else [a for f in ids for a in home.areas_of_floor(f)]), False
+    ids, by_sound = _area_matches(observation, span, "area")
+    if ids:
+        return ids, by_sound
+    ids, by_sound = _area_matches(observation, span, "floor")
+    return [a for f in ids for a in home.areas_of_floor(f)], by_sound
+
+
+def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Match, float, int]]:
+    """Return per entity the best match inside a span, its score, and the tokens that it leaves unexplained."""
+    best: dict[str, tuple[Match, float, int]] = {}
+    length = span.end - span.start
+    phrase = observation.words[span.start : span.end]
+    kind = kind_of(phrase)
+    noun = kind[2] if kind else 0
+    for match in observation.matches:
+        if match.thing != "entity" or match.end <= span.start or match.start >= span.end:
+            continue
+        outside = max(0, span.start - match.start) + max(0, match.end - span.end)
+        if outside and match.form != "full":
+            continue
+        covered = min(match.end, span.end) - max(match.start, span.start)
+        left = length - covered
+        if left and match.end <= span.end - noun and noun and match.form != "full":
+            left = max(0, left - noun)  # "desk lamp" for the Desk Light: the noun explains itself
+        score = _FORM_SCORE[match.form] * match.score * (1.0 - 0.5 * min(1.0, left / length))
+        if match.form == "full" and outside:
+            score *= 0.97
+        known = best.get(match.id)
+        if known is None or (score, -left) > (known[1], -known[2]):
+            best[match.id] = (match, score, left)
+    return best
+
+
+def _excluded(observation: Observation, frame: Frame, situation: Situation) -> set[str]:
+    out: set[str] = set()
+    for span in frame.spans_of("EXCEPT_AREA"):
+        areas, _ = _places(observation, span, situation.home)
+        out |= {e.id for e in situation.home.exposed if e.area in areas}
+    for span in frame.spans_of("EXCEPT_NAME", "EXCEPT_CLASS"):
+        unit_span = Span(tag="NAME", start=span.start, end=span.end)
+        matches = _entity_matches(observation, unit_span)
+        areas = [a for s in frame.spans_of("EXCEPT_AREA") if s.end <= span.start for a in _places(observation, s, situation.home)[0]]
+        if span.tag == "EXCEPT_CLASS" or not matches:
+            kind = kind_of(observation.words[span.start : span.end])
+            if kind is not None:
+                out |= {e.id for e in members_of(kind[0], situation.home.exposed) if not areas or e.area in areas}
+                continue
+        if matches:
+            top = max(score for _, score, _ in matches.values())
+            chosen = {e for e, (_, score, _) in matches.items() if score >= top - 0.05}
+            near = {e for e in chosen if situation.home.entity_by_id[e].area == situation.area}
+            out |= near or chosen
+    if frame.spans_of("EXCEPT_AREA") and frame.spans_of("EXCEPT_NAME", "EXCEPT_CLASS"):
+        pass
+    return out
+
+
+def _prefer_place(entities: Sequence[Entity], situation: Situation) -> tuple[Entity, ...]:
+    """Return those in the speaker's area, else those on the speaker's floor, else all."""
+    if situation.area is None:
+        return tuple(entities)
+    here = tuple(e for e in entities if e.area == situation.area)
+    if here:
+        return here
+    area = situation.home.area_by_id.get(situation.area)
+    if area is not None and area.floor is not None:
+        near = set(situation.home.areas_of_floor(area.floor))
+        floor = tuple(e for e in entities if e.area in near)
+        if floor:
+            return floor
+    return tuple(entities)
+
+
+def _alternatives(unit: _Unit, observation: Observation, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
+    home = situation.home
+    found: list[Target] = []
+    if unit.name is not None:
+        found += _named(unit, observation, situation, home_wide)
+    elif unit.kind is not None and unit.areas and not unit.is_plural or unit.kind is not None:
+        found += _whole_phrase(unit, observation, situation)
+    if found and found[0].score >= 0.9 and not found[0].has_area_conflict:
+        return found
+    found += _of_kind(unit, observation, situation, prop, home_wide)
+    return found or ([] if home.exposed else [])
+
+
+def _whole_phrase(unit: _Unit, observation: Observation, situation: Situation) -> list[Target]:
+    """Return entities whose full name is the room and the noun together, as in Kitchen Light."""
+    found = []
+    for match in observation.matches:
+        if match.thing != "entity" or match.form != "full" or match.end - match.start < 2:
+            continue
+        entity = situation.home.entity_by_id[match.id]
+        phrase = kind_of(observation.words[match.start : match.end])
+        if phrase is None or unit.kind is None or phrase[0] is not unit.kind or phrase[1] != unit.is_plural:
+            continue
+        if unit.areas and entity.area not in unit.areas:
+            continue
+        found.append(Target(entities=(entity,), form="full", score=1.0))
+    if len(found) > 1:
+        kept = _prefer_place([t.entities[0] for t in found], situation)
+        found = [replace(t, rivals=len(kept)) for t in found if t.entities[0] in kept]
+    return found
+
+
+def _named(unit: _Unit, observation: Observation, situation: Situation, home_wide: bool) -> list[Target]:
+    home = situation.home
+    assert unit.name is not None
+    matches = _entity_matches(observation, unit.name)
+    if not matches:
+        return []
+    scored: list[tuple[Entity, float, str, int]] = []
+    for entity_id, (match, score, left) in matches.items():
+        entity = home.entity_by_id[entity_id]
+        if unit.kind is not None and match.form != "full" and entity.domain not in unit.kind.domains:
+            continue
+        if unit.kind is not None and unit.kind.strict and match.form == "partial" and not members_of(unit.kind, (entity,)):
+            continue
+        scored.append((entity, score, match.form, left))
+    scored.sort(key=lambda item: -item[1])
+    if not scored:
+        return []
+    inside = [item for item in scored if not unit.areas or item[0].area in unit.areas]
+    conflict = bool(unit.areas) and not inside
+    pool = inside or scored
+    top = pool[0][1]
+    ties = [item for item in pool if item[1] >= top - 0.04]
+    kept = _prefer_place([item[0] for item in ties], situation) if not unit.areas and not home_wide else tuple(i[0] for i in ties)
+    ties = [item for item in ties if item[0] in kept]
+    targets: list[Target] = []
+    several = unit.is_plural and len(ties) > 1
+    common = {
+        "unmatched": unit.unmatched_area,
+        "has_area_conflict": conflict,
+        "is_plural": unit.is_plural,
+    }
+    if several or (len(ties) > 1 and _is_han_open(unit, observation, ties)):
+        entities = tuple(item[0] for item in ties)
+        targets.append(
+            Target(
+                entities=entities,
+                form=ties[0][2],
+                score=top,
+                rivals=1 if several or not unit.is_singular else len(ties),
+                unmatched=unit.unmatched_area + ties[0][3],
+                has_area_conflict=conflict,
+                is_plural=True,
+            )
+        )
+    for entity, score, form, left in [*ties, *[i for i in pool if i not in ties][:3]]:
+        is_tie = any(entity is item[0] for item in ties)
+        rivals = (len(ties) if is_tie else len(ties) + 1) + (1 if several and is_tie else 0)
+        targets.append(
+            Target(
+                entities=(entity,),
+                form=form,
+                score=score,
+                rivals=rivals,
+                unmatched=common["unmatched"] + left,
+                has_area_conflict=conflict,
+                is_plural=unit.is_plural,
+            )
+        )
+    return targets
+
+
+def _is_han_open(unit: _Unit, observation: Observation, ties: Sequence[tuple[Entity, float, str, int]]) -> bool:
+    """Whether a Chinese name without a measure word may mean all that bear it: 客厅的壁灯 are all wall lamps of the room."""
+    assert unit.name is not None
+    word = observation.words[unit.name.end - 1]
+    return not word.isascii() and not unit.is_singular and ties[0][2] != "sound"
+
+
+def _scope(unit: _Unit, situation: Situation, home_wide: bool) -> tuple[list[tuple[tuple[Entity, ...], bool]], bool]:
+    """Return the nested scopes to search, innermost first, each with whether it is widened; and whether the area was spoken."""
+    home = situation.home
+    if unit.areas:
+        wanted = set(unit.areas)
+        return [(tuple(e for e in home.exposed if e.area in wanted), False)], True
+    if home_wide or situation.area is None:
+        return [(home.exposed, False)], False
+    scopes = [(home.exposed_by_area.get(situation.area, ()), False)]
+    area = home.area_by_id.get(situation.area)
+    if area is not None and area.floor is not None:
+        near = set(home.areas_of_floor(area.floor))
+        scopes.append((tuple(e for e in home.exposed if e.area in near), True))
+    scopes.append((home.exposed, True))
+    return scopes, False
+
+
+def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
+    kind = unit.kind or KIND_BY_NAME["light"]
+    form = "kind" if unit.kind is not None else "area"
+    if unit.kind is None and unit.name is not None:
+        return []
+    if unit.unmatched_area and not unit.areas:
+        return _whole_home_of(kind, situation, unit)
+    if unit.kind is None and prop in _IMPLIED_DOMAIN and prop != "power":
+        domain = _IMPLIED_DOMAIN[prop]
+        members = lambda es: tuple(e for e in es if e.domain == domain)  # noqa: E731
+    else:
+        members = lambda es: members_of(kind, tuple(es))  # noqa: E731
+    unmatched = unit.unmatched_area
+    if unit.name is not None and unit.kind is not None:  # "the big lamp", and nothing here is called big
+        length = kind_of(observation.words[unit.name.start : unit.name.end])
+        unmatched += (unit.name.end - unit.name.start) - (length[2] if length else 0)
+    scopes, _ = _scope(unit, situation, home_wide)
+    for scope, widened in scopes:
+        entities = members(scope)
+        if not entities:
+            continue
+        score = 0.5 if unmatched else (0.85 if not unit.area_by_sound else 0.7)
+        base = Target(entities=entities, form=form, score=score, unmatched=unmatched, is_plural=unit.is_plural, is_widened=widened)
+        if len(entities) == 1:
+            return [base]
+        groups = [e for e in entities if e.members and {m.id for m in entities if m is not e} <= set(e.members)]
+        han = not observation.words[0].isascii() or any(not w.isascii() for w in observation.words)
+        open_plural = unit.is_plural or (han and not unit.is_singular and _takes_all(entities))
+        if groups and open_plural:
+            return [replace(base, entities=(groups[0],), is_plural=True)]
+        singles = [replace(base, entities=(e,), rivals=len(entities)) for e in _playing_first(entities, situation)]
+        if open_plural and (not widened or unit.is_plural) and (situation.area is not None or unit.areas or home_wide or unit.is_plural):
+            ask = situation.area is None and not unit.areas and not home_wide and not asks_for_all(observation.words)
+            whole = replace(base, is_plural=True, rivals=2 if ask else 1)
+            return [whole, *(replace(s, rivals=len(entities) + 1) for s in singles[:3])]
+        playing = [e for e in entities if e.id in situation.states and situation.states[e.id].value == "playing"]
+        if entities[0].domain == "media_player" and len(playing) == 1:
+            return [replace(base, entities=(playing[0],)), *(s for s in singles if s.entities[0] is not playing[0])]
+        return singles
+    return []
+
+
+def _takes_all(entities: Sequence[Entity]) -> bool:
+    """Whether a Chinese bare noun means all of them: lights, window coverings; never speakers, locks, doors or climates."""
+    return all(e.domain in ("light", "fan") or (e.domain == "cover" and not is_door(e)) for e in entities)
+
+
+def _whole_home_of(kind: Kind, situation: Situation, unit: _Unit) -> list[Target]:
+    entities = members_of(kind, situation.home.exposed)
+    if not entities:
+        return []
+    base = Target(entities=entities, form="kind", score=0.3, unmatched=unit.unmatched_area, rivals=len(entities), has_area_conflict=True)
+    return [replace(base, entities=(e,)) for e in entities[:2]]
+
+
+def _playing_first(entities: Sequence[Entity], situation: Situation) -> list[Entity]:
+    def rank(entity: Entity) -> int:
+        state = situation.states.get(entity.id)
+        return 0 if state is not None and state.value in ("playing", "on") else 1
+
+    return sorted(entities, key=rank)
+
+
+def _implied(frame: Frame, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
+    """Return what is meant where nothing is named: what was spoken of last, else the devices of the property in the speaker's area."""
+    targets: list[Target] = []
+    previous = tuple(
+        situation.home.entity_by_id[i] for a in situation.previous for i in a.targets if i in situation.home.entity_by_id
+    )
+    domain = _IMPLIED_DOMAIN.get(prop)
+    has_here = bool(frame.spans_of("HERE")) or frame.mood == "wish"
+    if previous and not has_here:
+        fits = domain is None or prop == "power" or any(e.domain == domain for e in previous)
+        targets.append(
+            Target(entities=previous, form="previous", score=0.9 if fits else 0.4, is_plural=len(previous) > 1)
+        )
+    if domain is None or frame.spans_of("PRONOUN"):
+        return targets
+    unit = _Unit()
+    scopes, _ = _scope(unit, situation, home_wide)
+    for scope, widened in scopes:
+        entities = tuple(e for e in scope if e.domain == domain and not is_door(e))
+        if not entities:
+            continue
+        rivals = 1
+        if domain == "light":
+            lone = Target(entities=entities, form="implied", score=0.7, is_plural=True, is_widened=widened)
+            ask = situation.area is None and not home_wide and len(entities) > 1
+            targets.append(replace(lone, rivals=2 if widened or ask else 1))
+            if ask or widened:
+                targets += [replace(lone, entities=(e,), is_plural=False, rivals=len(entities)) for e in entities[:2]]
+            break
+        if len(entities) > 1:
+            active = [e for e in entities if e.id in situation.states and situation.states[e.id].value == "playing"]
+            speaker = _satellite_player(situation)
+            chosen = active if len(active) == 1 else [e for e in entities if e.id == speaker]
+            if domain == "cover":
+                targets.append(Target(entities=entities, form="implied", score=0.7, is_plural=True, is_widened=widened))
+                break
+            if len(chosen) == 1:
+                targets.append(Target(entities=(chosen[0],), form="implied", score=0.7, is_widened=widened))
+                break
+            rivals = len(entities)
+        targets += [Target(entities=(e,), form="implied", score=0.7, rivals=rivals, is_widened=widened) for e in entities[:4]]
+        break
+    return targets
+
+
+def _satellite_player(situation: Situation) -> str | None:
+    for satellite in situation.home.satellites:
+        if satellite.area == situation.area and satellite.media_player:
+            return satellite.media_player
+    return None
+
+
+def _combine(alternatives: list[list[Target]]) -> list[Target]:
+    """Join the units: the best of all, then one unit varied at a time."""
+    if any(not options for options in alternatives):
+        options = [o for o in alternatives if o]
+        if not options:
+            return []
+        missing = len(alternatives) - len(options)
+        return [replace(t, unmatched=t.unmatched + missing) for t in _combine(options)]
+    if len(alternatives) == 1:
+        return alternatives[0]
+    best = [options[0] for options in alternatives]
+    joined = [_join(best)]
+    for index, options in enumerate(alternatives):
+        joined += [_join([*best[:index], option, *best[index + 1 :]]) for option in options[1:3]]
+    return joined
+
+
+_FORM_ORDER = ("full", "stripped", "kind", "area", "previous", "implied", "partial", "sound")
+
+
+def _join(parts: Sequence[Target]) -> Target:
+    entities = tuple(dict.fromkeys(e for part in parts for e in part.entities))
+    return Target(
+        entities=tuple(entities),
+        form=max((p.form for p in parts), key=_FORM_ORDER.index),
+        score=min(p.score for p in parts),
+        rivals=max(p.rivals for p in parts),
+        is_plural=True,
+        unmatched=sum(p.unmatched for p in parts),
+        has_area_conflict=any(p.has_area_conflict for p in parts),
+        is_widened=any(p.is_widened for p in parts),
+    )
+
+
+def _without_group_members(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
+    """Replace the members of a group by the group, where all of them are meant; a group is one target, never with its members."""
+    ids = {e.id for e in entities}
+    for group in entities:
+        if group.members and len(entities) > 1:
+            inside = {m for m in group.members if m in ids}
+            if inside:
+                complete = set(group.members) <= ids
+                drop = inside if complete else {group.id}
+                return _without_group_members(tuple(e for e in entities if e.id not in drop))
+    return entities
