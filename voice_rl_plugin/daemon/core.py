@@ -334,7 +334,7 @@ class Daemon:
             heard.decision,
             decided_at=heard.decision.decided_at or now,
             latency_ms=heard.decision.latency_ms or took_ms,
-            executor=self._executor.name if heard.decision.outcome == "act" else "none",
+            executor=self._executor.name if any(action.is_dispatched for action in heard.decision.actions) else "none",
         )
         return Heard(decision=decision, feedback=heard.feedback)
 
@@ -473,6 +473,7 @@ class Daemon:
 
     def _undo(self, decision: Decision, *, keeps: tuple[Action, ...] = ()) -> str:
         """Take a decision back, except for the targets of `keeps`; return the sentence that says what comes of it."""
+        self._running.pop(decision.id, None)  # whether it worked is of no interest any more
         undo = self._executor.undo(decision.id)
         kept = {target for action in keeps for target in action.targets}
         actions = tuple(

@@ -17,10 +17,10 @@ _SENTENCES = {
 }
 
 
-def sentence(key: str, language: str, *, names: str = "", value: str = "") -> str:
+def sentence(key: str, language: str, *, names: str = "") -> str:
     """Return one sentence in the speaker's language."""
     english, chinese = _SENTENCES[key]
-    return (chinese if language.startswith("zh") else english).format(names=names, value=value)
+    return (chinese if language.startswith("zh") else english).format(names=names)
 
 
 def names_of(entity_ids: Sequence[str], home: Home, language: str) -> str:

@@ -34,6 +34,8 @@ FEEDBACK_CERTAINTY = 0.6
 """A judgement of the last decision is heard as one only above this."""
 REFUSING_CERTAINTY = 0.5
 """A clause that is more likely than this a prohibition, a report or a plan for later never acts."""
+ASKING_CERTAINTY = 0.25
+"""A clause that is less likely than this a question is not answered as one."""
 _REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
 _NO_FRAMES: tuple[Frame, ...] = ()
 
@@ -288,7 +290,9 @@ class Decider:
             return _Verdict(outcome="reject", code="chat", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "question":
             ranked = [(o, p) for o, p in ranked if o.operation in ("query", "handover")]
-        named = _without_unknown(ranked)
+        elif frame.moods["question"] < ASKING_CERTAINTY:
+            ranked = [(o, p) for o, p in ranked if o.operation != "query"]
+        named = ranked
         if not named:
             return _Verdict(
                 outcome=self._when_nothing_fits(clause, float(probabilities[-2]), not_for_us),
@@ -297,7 +301,7 @@ class Decider:
                 not_for_us=not_for_us,
                 detail=_unknown_words(observation, frame, situation),
             )
-        prices = [self.costs.of([a.domain for a in option.actions if a.is_dispatched]) for option, _ in named]
+        prices = [self._price(option) for option, _ in named]
         choice: Choice = choose([p for _, p in named], prices, not_for_us, self.costs)
         code = "confident"
         if choice.outcome == "clarify":
@@ -315,6 +319,12 @@ class Decider:
             asked=choice.asked,
             detail=_unknown_words(observation, frame, situation),
         )
+
+    def _price(self, option: Option) -> float:
+        """Return C of a candidate; one that leaves a word unexplained, or is elsewhere than the room that was named, is dearer."""
+        price = self.costs.of([a.domain for a in option.actions])
+        loose = option.target is not None and (option.target.unmatched or option.target.has_area_conflict)
+        return price * self.costs.unexplained if loose else price
 
     def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float, not_for_us: float) -> str:
         """Return whether to ask or to refuse where no candidate may act."""
@@ -410,11 +420,6 @@ class Decider:
         for verdict in verdicts:
             probability *= verdict.options[0][1] if verdict.options else 1.0
         return (self._candidate(joined, probability, language),) if joined else ()
-
-
-def _without_unknown(ranked: Sequence[tuple[Option, float]]) -> list[tuple[Option, float]]:
-    """Drop the candidates that leave a name unexplained, or are elsewhere than the room that was named: the coverage guard."""
-    return [(o, p) for o, p in ranked if o.target is None or not (o.target.unmatched or o.target.has_area_conflict)]
 
 
 def _nothing_code(clause: ClauseOptions) -> str:

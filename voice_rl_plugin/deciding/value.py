@@ -32,8 +32,10 @@ class Costs:
     """a: probability that a question is answered."""
     nuisance: float = 0.6
     """n: a question to somebody who did not speak to us."""
+    unexplained: float = 4.0
+    """How much dearer an action is that leaves a spoken name unexplained: the coverage guard."""
     by_domain: dict[str, float] = field(
-        default_factory=lambda: {"lock": 4.0, "cover": 1.5, "climate": 1.2, "siren": 4.0, "valve": 3.0, "alarm_control_panel": 4.0}
+        default_factory=lambda: {"lock": 4.0, "cover": 1.5, "climate": 1.2, "siren": 4.0, "valve": 3.0, "alarm_control_panel": 4.0, "query": 0.4, "intent": 0.4}
     )
     """How much dearer a wrong action is in some domains."""
 

@@ -174,7 +174,7 @@ class PahoBroker:
         with self._lock:
             fresh = [topic for topic in topics if topic not in self._topics]
             self._topics.extend(fresh)
-        if self._hears.is_ready and fresh:
+        if self._hears.is_up and fresh:
             self._hears.subscribe(fresh)
 
     def start(self) -> None:
@@ -234,18 +234,24 @@ class PahoBroker:
                 taken.append(self._problems.popleft())
         return tuple(taken)
 
+    def _on_up(self, link: "_Link") -> None:
+        if link is self._speaks:
+            self._on_ready(link)
+            return
+        with self._lock:
+            topics = [self._fence_topic, *self._topics]
+        link.subscribe(topics, makes_ready=True)
+        link.raise_fence(self._fence_topic)
+
     def _on_ready(self, link: "_Link") -> None:
-        if link is self._hears:
-            with self._lock:
-                topics = [self._fence_topic, *self._topics]
-            link.subscribe(topics)
-            link.raise_fence(self._fence_topic)
+        link.is_ready = True
         if link.has_been_ready:
             self.counts.reconnects += 1
         if self.is_connected:
             self.connections += 1
             self._both_stand.set()
             self.wake()
+        link.has_been_ready = True
 
     def _on_message(self, link: "_Link", raw: paho.MQTTMessage, generation: int) -> None:
         receipt = (generation, raw.mid) if raw.qos else None
@@ -306,6 +312,9 @@ class _Link:
         self._away_s = float("inf")
         self._lost_at: float | None = None
         self._has_old_session = False
+        self._ready_mid: int | None = None
+        self.is_up = False
+        """Whether the broker has accepted the connection; ready means that it has the subscriptions too."""
         self._losses: deque[float] = deque(maxlen=TAKEN_OVER_LOSSES)
         self.is_ready = False
         self.has_been_ready = False
@@ -329,19 +338,20 @@ class _Link:
             time.sleep(0.005)
         self._client.disconnect()
         self._client.loop_stop()
-        self.is_ready = False
+        self.is_up = self.is_ready = False
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe with QoS 1."""
+    def subscribe(self, topics: Sequence[str], *, makes_ready: bool = False) -> None:
+        """Subscribe with QoS 1; the first subscription of a connection makes it ready when the broker has answered."""
         with self._subscriptions_lock:  # the SUBACK may come before we know the packet id
             code, mid = self._client.subscribe([(topic, 1) for topic in topics])
             if code == MQTTErrorCode.MQTT_ERR_SUCCESS and mid is not None:
                 self._subscriptions[mid] = list(topics)
+                self._ready_mid = mid if makes_ready else self._ready_mid
 
     def ack(self, receipt: tuple[int, int]) -> None:
         """Acknowledge a message of this connection."""
         generation, mid = receipt
-        if generation == self._generation and self.is_ready:
+        if generation == self._generation and self.is_up:
             self._client.ack(mid, 1)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool, expires_s: float | None, correlation: bytes | None) -> bool:
@@ -433,21 +443,20 @@ class _Link:
         self._away_s = float("inf") if self._lost_at is None else time.monotonic() - self._lost_at
         self._has_old_session = flags.session_present
         self.max_packet_bytes = getattr(properties, "MaximumPacketSize", 268_435_455)
-        self.is_ready = True
+        self.is_up = True
         _LOGGER.info("connected to %s:%s as %s-%s, session %s", self._settings.host, self._settings.port, self._settings.client_id, self.name,
                      "kept" if flags.session_present else "new")  # fmt: skip
-        self._owner._on_ready(self)  # noqa: SLF001
-        self.has_been_ready = True
+        self._owner._on_up(self)  # noqa: SLF001
 
     def _on_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
         self._back_off()
 
     def _on_disconnect(self, _client: paho.Client, _userdata: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
-        was_ready, self.is_ready = self.is_ready, False
+        was_up, self.is_up, self.is_ready = self.is_up, False, False
         self._owner._both_stand.clear()  # noqa: SLF001
         if self._owner._stopping:  # noqa: SLF001
             return
-        if was_ready:
+        if was_up:
             self._lost_at = time.monotonic()
             self._losses.append(self._lost_at)
             is_flapping = len(self._losses) == TAKEN_OVER_LOSSES and self._lost_at - self._losses[0] < TAKEN_OVER_WITHIN_S
@@ -464,10 +473,14 @@ class _Link:
     def _on_subscribe(self, _client: paho.Client, _userdata: Any, mid: int, codes: Sequence[ReasonCode], _properties: Any) -> None:
         with self._subscriptions_lock:
             topics = self._subscriptions.pop(mid, [])
+            is_first = mid == self._ready_mid
         for topic, code in zip(topics, codes, strict=False):
             if code.is_failure:
                 _LOGGER.error("the broker refuses the subscription to %s: %s", topic, code)
                 self._owner._on_refused(f"the broker refuses the subscription to {topic}: {code}; check its ACL")  # noqa: SLF001
+        if is_first:
+            self._ready_mid = None
+            self._owner._on_ready(self)  # noqa: SLF001
 
     def _on_publish(self, _client: paho.Client, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         topic = self._publications.pop(mid, None)

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_rl_plugin.domain.action import Action
-from voice_rl_plugin.domain.frame import MOODS, Frame
+from voice_rl_plugin.domain.frame import MOODS, Frame, Span
 from voice_rl_plugin.domain.home import Entity
 from voice_rl_plugin.understanding.colours import color_name, hvac_mode, white_kelvin
 from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.numbers import Value, parse_value
 from voice_rl_plugin.understanding.resolve import Situation, Target, resolve, unknown_tokens
 from voice_rl_plugin.understanding.services import Amounts, actions_for
+from voice_rl_plugin.understanding.spans import mend
 
 MOST_CANDIDATES = 12
 _FORMS = ("full", "stripped", "partial", "sound", "kind", "area", "previous", "implied")
@@ -99,12 +100,14 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
     destroyed = False
     for span in frame.spans:
         part = words[span.start : span.end]
-        if span.tag == "VALUE":
+        if span.tag == "VALUE" and value is None:
             value = parse_value(part)
             destroyed |= value is None
-        elif span.tag == "DELTA":
+            if value is not None and frame.operation in ("raise", "lower") and not _is_absolute(words, span):
+                value, delta = None, value
+        elif span.tag == "DELTA" and delta is None:
             delta = parse_value(part)
-        elif span.tag == "COLOR":
+        elif span.tag == "COLOR" and color is None:
             color = color_name(part)
             if color is None:
                 kelvin = white_kelvin(part)
@@ -113,12 +116,22 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
             kelvin = white_kelvin(part)
             if kelvin is None:
                 color = color_name(part)
-        elif span.tag == "MODE":
+        elif span.tag == "MODE" and mode is None:
             mode = hvac_mode(part)
     clause = words[frame.start : frame.end]
     text = "".join(clause)
+    if value is None and "alltheway" in text and frame.operation in ("raise", "open", "turn_on", "set"):
+        value = Value(100, "percent")
     is_lot = bool(_LOT & set(clause)) or any(phrase in text for phrase in _LOT_HAN)
     return Amounts(value=value, delta=delta, color=color, kelvin=kelvin, mode=mode, is_lot=is_lot), destroyed
+
+
+def _is_absolute(words: Sequence[str], span: Span) -> bool:
+    """Whether the words before a value say that it is where to go, not how far: "up to 40", 调低到三成, "at max"."""
+    before = words[max(0, span.start - 2) : span.start]
+    part = words[span.start : span.end]
+    named = not any(w[:1].isdigit() for w in part) and parse_value(part) in (Value(100, "percent"), Value(1, "percent"), Value(50, "percent"))
+    return named or bool({"to", "at", "on", "到", "至", "成", "为", "于"} & {*before, *part[:1]})
 
 
 def clause_options(observation: Observation, frame: Frame, situation: Situation, *, clauses: int = 1) -> ClauseOptions:
@@ -130,6 +143,7 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
         situation: where it was said; for a later clause, `previous` holds the actions of the clause before.
         clauses: how many clauses the utterance has.
     """
+    frame = mend(observation, frame)
     amounts, destroyed = amounts_of(observation, frame)
     options: dict[str, Option] = {}
     is_unable = False

@@ -22,9 +22,11 @@ _EVERY = frozenset(
     "all every each both everything everywhere whole entire any two three four five six "
     "都 全 全部 所有 每 整 统统 一律 两 三 四 各 通通 全都".split()
 )
+_COUNTS = frozenset("two three four five six two any 两 三 四 各 whole entire 整".split())
 _HOME_WIDE = frozenset({"everywhere", "house", "home", "flat", "apartment", "family", "place"})
 _HOME_WIDE_HAN = ("全家", "家里", "全屋", "整个家", "整屋", "整个房子", "家中", "全宅", "到处", "哪儿都", "整栋", "全部房间", "所有房间", "每个房间")
 _SINGULAR_HAN = ("那盏", "这盏", "那个", "这个", "一盏", "那台", "这台", "那扇", "这扇", "那把", "那只", "这只", "那颗", "一个", "哪盏", "某")
+_ALSO = frozenset("too also same likewise well ditto 也 同 样".split())
 _IMPLIED_DOMAIN = {
     "brightness": "light",
     "color": "light",
@@ -134,12 +136,18 @@ def _is_home_wide(words: Sequence[str]) -> bool:
 
 
 def asks_for_all(words: Sequence[str]) -> bool:
-    """Whether a sentence says all, every, both or a number of things."""
-    return bool(_EVERY & set(words)) or _is_home_wide(words)
+    """Whether a sentence says all, every, both or everywhere."""
+    return bool((_EVERY - _COUNTS) & set(words)) or _is_home_wide(words)
 
 
-def _has_quantifier(words: Sequence[str], spans: Sequence[Span]) -> bool:
-    return any(_EVERY & set(words[span.start : span.end]) for span in spans)
+def _has_quantifier(words: Sequence[str], frame: Frame) -> bool:
+    """Whether a clause says all, every or both, or counts devices; a number counts only where the network saw a quantity."""
+    spans = frame.spans_of("QUANTIFIER")
+    if any(_EVERY & set(words[span.start : span.end]) for span in spans):
+        return True
+    clause = words[frame.start : frame.end]
+    plain = _EVERY - _COUNTS
+    return any(word in plain and clause[i + 1 : i + 3] not in (("the", "way"), ["the", "way"]) for i, word in enumerate(clause))
 
 
 def _area_matches(observation: Observation, span: Span, thing: str) -> tuple[list[str], bool]:
@@ -157,7 +165,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
     words = observation.words
     home = situation.home
     spans = frame.spans_of("AREA", "FLOOR", "NAME", "CLASS")
-    quantified = _has_quantifier(words, frame.spans_of("QUANTIFIER"))
+    quantified = _has_quantifier(words, frame)
     units: list[_Unit] = []
     pending: list[str] = []
     pending_unmatched = 0
@@ -413,7 +421,11 @@ def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: 
         return []
     if unit.unmatched_area and not unit.areas:
         return _whole_home_of(kind, situation, unit)
-    if unit.kind is None and prop in _IMPLIED_DOMAIN and prop != "power":
+    before = situation.previous[0].targets[:1] if situation.previous else ()
+    if unit.kind is None and before and _ALSO & set(observation.words):  # "the bedroom too" means there what was done here
+        domain = before[0].partition(".")[0]
+        members = lambda es: tuple(e for e in es if e.domain == domain)  # noqa: E731
+    elif unit.kind is None and prop in _IMPLIED_DOMAIN and prop != "power":
         domain = _IMPLIED_DOMAIN[prop]
         members = lambda es: tuple(e for e in es if e.domain == domain)  # noqa: E731
     else:
@@ -425,6 +437,8 @@ def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: 
     scopes, _ = _scope(unit, situation, home_wide)
     for scope, widened in scopes:
         entities = members(scope)
+        if prop == "lock" and kind.name == "door":
+            entities = tuple(e for e in entities if e.domain == "lock") or entities
         if not entities:
             continue
         score = 0.5 if unmatched else (0.85 if not unit.area_by_sound else 0.7)

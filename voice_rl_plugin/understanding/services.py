@@ -16,6 +16,8 @@ BRIGHTNESS_STEP_PCT = 10
 BRIGHTNESS_LEAP_PCT = 30
 """The step of "a lot brighter"."""
 TEMPERATURE_STEP_C = 1.0
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 5, 95
+"""What a home's heating or cooling can be set to, in the unit of the home: beyond, the value was misheard."""
 POSITION_STEP_PCT = 20
 WARMER_KELVIN, COOLER_KELVIN = 2700, 5500
 
@@ -104,6 +106,8 @@ def _climate(operation: str, prop: str, amounts: Amounts, domain: str) -> _Call:
     if amounts.mode is not None and operation in ("set", "turn_on", "start", "open"):
         return (f"{domain}.set_hvac_mode", {"hvac_mode": amounts.mode})
     if amounts.value is not None and operation in ("set", "raise", "lower", "turn_on", "open"):
+        if not LEAST_TEMPERATURE <= amounts.value.amount <= MOST_TEMPERATURE:
+            return None
         return (f"{domain}.set_temperature", {"temperature": _short(amounts.value.amount)})
     if operation in ("raise", "lower"):
         step = amounts.delta.amount if amounts.delta is not None else TEMPERATURE_STEP_C * (2 if amounts.is_lot else 1)

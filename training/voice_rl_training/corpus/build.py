@@ -45,7 +45,7 @@ class CorpusPlan:
     use: str
     """`encoder`, `scorer`, `calibration` or `stranger`: which frames it is made of."""
     noise: float = 0.25
-    compound: float = 0.12
+    compound: float = 0.2
     phrasebook: bool = True
     templates: bool = True
 

@@ -26,6 +26,7 @@ _CONNECTORS = {
     "en": ("and ", "and ", "and ", ", and ", "then ", "and then ", ", ", "and also ", "also ", "oh and ", "plus "),
     "zh": ("，", "，", "，再", "再", "然后", "，然后", "，顺便", "顺便", "并且", "，还有", "同时", "，接着", " "),
 }
+_COMMA = {"en": (", ", ", ", " "), "zh": ("，", "，", "")}
 _BUT = {"en": ("but ", ", but ", ", "), "zh": ("，但是", "，不过", "，", "但")}
 FEEDBACK_OPERATIONS = frozenset({"yes", "no", "undo", "cancel", "correct"})
 
@@ -295,13 +296,15 @@ def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebo
         for _ in range(12):
             if other.mood == "command" and ("{target}" in other.text or "{name}" in other.text or "{class" in other.text or "{it}" in other.text):
                 break
-            if other.mood in ("prohibition", "scheduled") and rng.random() < 0.25 and "{target}" in other.text:
+            if other.mood in ("prohibition", "scheduled") and rng.random() < 0.5 and "{target}" in other.text:
+                break
+            if other.mood == "chat" and rng.random() < 0.1:
                 break
             other = rng.choice(frames)
         else:
             joins = False
-        if joins and other.operation not in ("same", "none"):
-            chosen.append(other)
+        if joins and (other.operation not in ("same", "none") or other.mood == "chat"):
+            chosen = [other, frame] if other.mood == "chat" and rng.random() < 0.5 else [frame, other]
     pieces: list[Piece] = []
     bounds: list[int] = []
     lacking: list[bool] = []
@@ -316,7 +319,7 @@ def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebo
             if opener and one.mood not in ("bare",) and rng.random() < 0.22:
                 filled = [(rng.choice(opener), "O"), *filled]
         else:
-            connectors = _CONNECTORS if one.mood in ACTING_MOODS else _BUT
+            connectors = _COMMA if "chat" in (one.mood, chosen[0].mood) else (_CONNECTORS if one.mood in ACTING_MOODS else _BUT)
             filled = [(rng.choice(connectors[language]), "O"), *filled]
         if number == len(chosen) - 1:
             tails = book.tails.get(one.mood, ())

@@ -307,8 +307,12 @@ class Speaker:
             pieces = [(wide, "QUANTIFIER") if wide else ("", "O"), *([place, ("的", "O")] if place else []), *([every] if both or not wide else []), noun]
             if excepting:
                 other = self._excepted(entity, kind)
+                if other and rng.random() < 0.6:
+                    rest = [(p[0].replace("所有", "其他").replace("全部", "其余"), p[1]) if p[1] == "QUANTIFIER" and rng.random() < 0.4 else p for p in pieces]
+                    return [(rng.choice(["除了", "除", "除开", "除去"]), "O"), *other, (rng.choice(["以外", "之外", "外", ""]), "O"), (rng.choice(["，", ""]), "O"), *rest]
                 if other:
-                    return [("除了", "O"), *other, (rng.choice(["以外", "之外", "外", ""]), "O"), (rng.choice(["，", ""]), "O"), *pieces]
+                    self_tail = [("，" if rng.random() < 0.7 else "", "O"), *other, (rng.choice(["除外", "不算", "别动", "留着", "先留着", "不要动", "就不用了", "就那么着"]), "O")]
+                    return [*pieces, *self_tail]
             elif rng.random() < 0.3:
                 pieces.append((rng.choice(["都", "全都", "统统"]), "QUANTIFIER"))
             return pieces
@@ -325,7 +329,11 @@ class Speaker:
         if excepting:
             other = self._excepted(entity, kind)
             if other:
-                pieces += [(rng.choice(["except", "except for", "but not", "but", "apart from", "other than", "minus"]), "O"), *other]
+                if rng.random() < 0.2:
+                    pieces += [(rng.choice(["but leave", "but keep", "just leave", "and leave", "only leave"]), "O"), *other, (rng.choice(["", "on", "alone", "as it is", "be"]), "O")]
+                else:
+                    joint = ["except", "except", "except for", "but not", "but", "apart from", "other than", "minus", "bar", "save for", "excluding", "not", "all but"]
+                    pieces += [(rng.choice(joint[:-1]), "O"), *other]
         return pieces
 
     def _excepted(self, entity: Entity, kind: Kind) -> list[Piece]:

@@ -1,0 +1,4 @@
+"""The ways to learn from the same transitions: a family of equals, one readable file each, each a pure function of tensors."""
+
+NAMES = ("corrections_only", "logged_rewards")
+DEFAULT = "corrections_only"

@@ -1,0 +1,149 @@
+"""Mends the spans that the network drew with what the lexicon and the home know for sure.
+
+The network says where a name or a number is; where exactly it begins and ends, a number's grammar and the home's own names know better:
+百分之二十 is one value even if it was cut in two, and "shanda leer" is the chandelier as a whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from voice_rl_plugin.domain.frame import Frame, Span
+from voice_rl_plugin.understanding.features import Observation
+from voice_rl_plugin.understanding.kinds import LONGEST_NOUN, noun_kinds
+from voice_rl_plugin.understanding.names import Match
+from voice_rl_plugin.understanding.text import is_han
+
+SURE_SOUND = 0.84
+"""A name heard alike this well may draw its own span."""
+_NUMERIC = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
+    "twenty thirty forty fifty sixty seventy eighty ninety hundred half quarter quarters third thirds "
+    "零 一 二 两 三 四 五 六 七 八 九 十 百 半 分 之 点 成".split()
+)
+_INNER = frozenset("and a point per".split())
+_UNITS = frozenset("percent % degrees degree ° kelvin k cent celsius notch notches steps step clicks points 度 格 档 级 成 趴 摄 氏 挡".split())
+_NAMING = ("NAME", "AREA", "FLOOR", "CLASS")
+_EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLASS"}
+
+
+def mend(observation: Observation, frame: Frame) -> Frame:
+    """Return the frame with its numbers made whole and its names fitted to the home's."""
+    spans = _with_whole_numbers(observation.words, frame)
+    spans = _with_whole_names(observation, spans, frame)
+    spans = _with_whole_nouns(observation.words, spans)
+    return replace(frame, spans=tuple(sorted(spans, key=lambda s: s.start)))
+
+
+def _is_numeric(word: str) -> bool:
+    return word[:1].isdigit() or word in _NUMERIC
+
+
+def number_runs(words: Sequence[str], start: int, end: int) -> list[tuple[int, int]]:
+    """Return the ranges of neighbouring words that make one number with its unit."""
+    runs = []
+    index = start
+    while index < end:
+        if not _is_numeric(words[index]) or words[index] in ("分", "之", "点", "成"):
+            index += 1
+            continue
+        stop = index
+        while stop < end:
+            word = words[stop]
+            inner = word in _INNER and stop > index and stop + 1 < end and (_is_numeric(words[stop + 1]) or words[stop + 1] in ("cent", "half"))
+            if not (_is_numeric(word) or word in _UNITS or inner):
+                break
+            stop += 1
+        while stop > index + 1 and words[stop - 1] in ("点", "分", "之"):  # 一点 is an amount of its own
+            stop -= 1
+        if any(w[:1].isdigit() or w not in ("分", "之", "点", "成") for w in words[index:stop]):
+            runs.append((index, stop))
+        index = max(stop, index + 1)
+    return runs
+
+
+def _with_whole_numbers(words: Sequence[str], frame: Frame) -> list[Span]:
+    spans = list(frame.spans)
+    for start, end in number_runs(words, frame.start, frame.end):
+        inside = [s for s in spans if s.tag in ("VALUE", "DELTA") and s.start < end and s.end > start]
+        if not inside or (len(inside) == 1 and inside[0].start <= start and inside[0].end >= end):
+            continue
+        blocked = [s for s in spans if s.tag in ("NAME", "TIME", "CONTENT") and s.start < end and s.end > start]
+        if blocked:
+            continue
+        weight: dict[str, int] = {}
+        for span in inside:
+            weight[span.tag] = weight.get(span.tag, 0) + span.end - span.start
+        tag = max(weight, key=lambda name: weight[name])
+        first, last = min(start, *(s.start for s in inside)), max(end, *(s.end for s in inside))
+        spans = [s for s in spans if s not in inside]
+        spans.append(Span(tag=tag, start=first, end=last, confidence=max(s.confidence for s in inside)))
+    return spans
+
+
+def _with_whole_names(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
+    for match in sorted(_strong(observation.matches, frame), key=_rank):
+        touching = [s for s in spans if s.start < match.end and s.end > match.start and (s.tag in _NAMING or s.tag in _EXCEPTING)]
+        if not touching:
+            continue
+        first, last = min(s.start for s in touching), max(s.end for s in touching)
+        if match.start > first or match.end < last:
+            continue  # it explains only a part
+        if len(touching) == 1 and (match.start, match.end) == (touching[0].start, touching[0].end):
+            continue
+        if match.form == "sound" and any(_is_known(s, observation.matches) for s in touching):
+            continue
+        excepting = all(s.tag in _EXCEPTING for s in touching)
+        if any(s.tag in _EXCEPTING for s in touching) and not excepting:
+            continue
+        tag = {"entity": "NAME", "area": "AREA", "floor": "FLOOR"}[match.thing]
+        if excepting:
+            tag = "EXCEPT_AREA" if tag in ("AREA", "FLOOR") else "EXCEPT_NAME"
+        spans = [s for s in spans if s not in touching]
+        spans.append(Span(tag=tag, start=match.start, end=match.end, confidence=min(s.confidence for s in touching)))
+    return spans
+
+
+def _strong(matches: Sequence[Match], frame: Frame) -> list[Match]:
+    return [
+        m
+        for m in matches
+        if m.start >= frame.start
+        and m.end <= frame.end
+        and m.end - m.start > 1
+        and (m.form in ("full", "stripped") or (m.form == "sound" and m.score >= SURE_SOUND))
+    ]
+
+
+def _rank(match: Match) -> tuple[int, int]:
+    return {"full": 0, "stripped": 1, "sound": 2}[match.form], match.start - match.end
+
+
+def _is_known(span: Span, matches: Sequence[Match]) -> bool:
+    """Whether a span is a name or a room of this home as it stands."""
+    thing = {"AREA": ("area", "floor"), "FLOOR": ("floor", "area")}.get(_EXCEPTING.get(span.tag, span.tag), ("entity",))
+    return any(m.thing in thing and m.form != "sound" and m.start <= span.start and m.end >= span.end for m in matches)
+
+
+def _with_whole_nouns(words: Sequence[str], spans: list[Span]) -> list[Span]:
+    """Join a noun that was cut in two: 灯|带 is one noun."""
+    nouns = noun_kinds()
+    for first in sorted(spans, key=lambda s: s.start):
+        if first.tag not in ("CLASS", "NAME") or first not in spans:
+            continue
+        for length in range(LONGEST_NOUN, 1, -1):
+            for start in range(max(0, first.end - length), first.start + 1):
+                end = start + length
+                if end > len(words) or tuple(words[start:end]) not in nouns or (start, end) == (first.start, first.end):
+                    continue
+                touching = [s for s in spans if s.start < end and s.end > start]
+                if any(s.tag not in ("CLASS", "NAME") or s.start < start or s.end > end for s in touching):
+                    continue
+                if not is_han(words[start]) and len(touching) < 2:
+                    continue
+                spans = [s for s in spans if s not in touching]
+                spans.append(Span(tag="CLASS", start=start, end=end, confidence=min(s.confidence for s in touching)))
+                break
+            else:
+                continue
+            break
+    return spans
