@@ -16,7 +16,7 @@ from voice_rl_plugin.acting.dispatch import DispatchExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
 from voice_rl_plugin.config import Config, LearningSection, ModelsSection, MqttSection, StoreSection
 from voice_rl_plugin.daemon import Daemon
-from voice_rl_plugin.daemon.core import Parts
+from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import PahoBroker
 from voice_rl_plugin.errors import ModelError

@@ -13,10 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import kl_div
 
+from voice_rl_plugin.understanding.frames import HEAD_SIZES
 from voice_rl_training.batches import Batch, collate, offsets_of
 from voice_rl_training.corpus.build import Arrays, labels_of, pack
 from voice_rl_training.corpus.samples import Sample
+from voice_rl_training.losses import clause_means
 from voice_rl_training.networks import CLAUSE_HEADS, Encoder
 
 _ROWS_A_PASS = 256
@@ -69,6 +72,36 @@ class Adapter(nn.Module):
         merged.heads.bias += share * self.bias
         merged.ngrams.weight[self.get_buffer("buckets")] += share * self.terms[1:]
         return merged.eval()
+
+
+def drift(output: Tensor, base: Tensor, batch: Batch) -> Tensor:
+    """Return how far the readings have moved from the base's: the Kullback-Leibler divergence of every head, mean over clauses and tokens.
+
+        D = sum_heads E [ sum_c p_base(c) (log p_base(c) - log p(c)) ]
+
+    Source: Li and Hoiem 2016, arXiv:1606.09282, equation 2, with temperature 1: replayed sentences keep the answers that the base gives them.
+
+    Args:
+        output: [B, T, sum(HEAD_SIZES)].
+        base: the base's logits, the same shape.
+        batch: as `collate` makes it.
+    """
+    sizes = list(HEAD_SIZES)
+    real = ~batch["padding"]
+    total = output.sum() * 0
+    for now, then in zip(
+        clause_means(output, batch["clause_starts"], batch["padding"])[0].split(sizes, -1)[:3],
+        clause_means(base, batch["clause_starts"], batch["padding"])[0].split(sizes, -1)[:3],
+        strict=True,
+    ):
+        total = total + kl_div(now.log_softmax(-1), then.log_softmax(-1), log_target=True, reduction="batchmean")
+    tags, then_tags = output.split(sizes, -1)[3][real], base.split(sizes, -1)[3][real]
+    total = total + kl_div(tags.log_softmax(-1), then_tags.log_softmax(-1), log_target=True, reduction="batchmean")
+    for head in (4, 5):  # a span begins, a clause begins: yes or no
+        now, then = output.split(sizes, -1)[head][real], base.split(sizes, -1)[head][real]
+        now, then = torch.cat([now, -now], -1) / 2, torch.cat([then, -then], -1) / 2
+        total = total + kl_div(now.log_softmax(-1), then.log_softmax(-1), log_target=True, reduction="batchmean")
+    return total
 
 
 class Rows:

@@ -1,6 +1,8 @@
 """Fine-tuning: base + adapter, fitted on this home's labels with replay; then the scorer; then its temperature.
 
-    theta <- theta - eta grad [ L(labels) + rho L(replay) + lambda |theta - theta_base|^2 ]
+    theta <- theta - eta grad [ L(labels) + rho D(replay) + lambda |theta - theta_base|^2 ]
+
+L is the cross-entropy of the readings that the base does not give by itself; D is how far replayed sentences move from the base's own readings.
 
 Personal training always starts from the base: drift is bounded, and what was erased from the log leaves the weights.
 """
@@ -14,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voice_rl_plugin.domain.frame import TAGS
 from voice_rl_plugin.understanding.candidates import MOST_CANDIDATES, clause_options
 from voice_rl_plugin.understanding.frames import decode, split_heads
-from voice_rl_training.adapter import Adapter, Rows
+from voice_rl_training.adapter import Adapter, Rows, drift
 from voice_rl_training.algorithms import corrections_only, logged_rewards
 from voice_rl_training.corpus.samples import Sample
 from voice_rl_training.losses import reading_loss
@@ -43,6 +46,8 @@ class Lesson:
 
     labelled: Sequence[LabelledSample]
     replay: Sequence[Sample]
+    choices: Sequence[Sample]
+    """Replayed for the scorer: sentences that the encoder was never trained on, as those of a home are."""
     calibration: Sequence[Sample]
     """Held out; the temperature is fitted on it."""
     logged: Sequence[LoggedSample] = ()
@@ -73,8 +78,12 @@ def fit_encoder(base: Encoder, lesson: Lesson, recipe: FinetuneRecipe, *, progre
     """Return the base with an adapter that reads this home's labelled sentences as their readings say."""
     if not lesson.labelled or not recipe.steps:
         return copy.deepcopy(base)
-    labelled = Rows(base, list(lesson.labelled), weights=[sample.weight for sample in lesson.labelled])
-    replay = Rows(base, list(lesson.replay))
+    new = [sample for sample in lesson.labelled if not reads_as(base, sample)]
+    known = [sample for sample in lesson.labelled if reads_as(base, sample)]
+    if not new:
+        return copy.deepcopy(base)
+    labelled = Rows(base, list(new), weights=[sample.weight for sample in new])
+    replay = Rows(base, [*known, *lesson.replay])
     buckets = labelled.buckets()
     for rows in (labelled, replay):
         rows.index_terms(buckets)
@@ -89,9 +98,11 @@ def fit_encoder(base: Encoder, lesson: Lesson, recipe: FinetuneRecipe, *, progre
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-        loss = _reading(adapter, labelled, rng, recipe.labelled_a_step) + recipe.penalty * adapter.penalty()
+        batch, logits, hidden, terms = labelled.batch(_choose(labelled, rng, recipe.labelled_a_step))
+        loss = reading_loss(adapter(logits, hidden, terms), batch)[0] + recipe.penalty * adapter.penalty()
         if replay.count:
-            loss = loss + recipe.replay_weight * _reading(adapter, replay, rng, recipe.replay_a_step)
+            batch, logits, hidden, terms = replay.batch(_choose(replay, rng, recipe.replay_a_step))
+            loss = loss + recipe.drift_weight * drift(adapter(logits, hidden, terms), logits, batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -100,9 +111,24 @@ def fit_encoder(base: Encoder, lesson: Lesson, recipe: FinetuneRecipe, *, progre
     return adapter.merged(base)
 
 
-def _reading(adapter: Adapter, rows: Rows, rng: np.random.Generator, size: int) -> Tensor:
-    batch, logits, hidden, terms = rows.batch(rng.integers(0, rows.count, min(size, rows.count)))
-    return reading_loss(adapter(logits, hidden, terms), batch)[0]
+def _choose(rows: Rows, rng: np.random.Generator, size: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    return rng.integers(0, rows.count, min(size, rows.count))
+
+
+def reads_as(encoder: Encoder, sample: Sample) -> bool:
+    """Whether a network by itself reads a sample as its labels say: clauses, mood, operation, property and tags."""
+    logits = split_heads(_heads(encoder, sample))
+    frames = decode(logits)
+    if [frame.start for frame in frames] != [clause.start for clause in sample.clauses]:
+        return False
+    if any(tag != TAGS[best] for tag, best in zip(sample.tags, logits.tags.argmax(1), strict=True)):
+        return False
+    return all(
+        frame.mood == clause.mood
+        and clause.operation in (None, frame.operation)
+        and clause.property in (None, frame.property)
+        for frame, clause in zip(frames, sample.clauses, strict=True)
+    )
 
 
 def fit_scorer(encoder: Encoder, base: Scorer, lesson: Lesson, recipe: FinetuneRecipe) -> Scorer:
@@ -111,7 +137,7 @@ def fit_scorer(encoder: Encoder, base: Scorer, lesson: Lesson, recipe: FinetuneR
     if not lesson.labelled or not recipe.scorer_steps:
         return scorer.eval()
     labelled, weights = labelled_rows(encoder, lesson.labelled)
-    replay = choice_rows(encoder, list(lesson.replay))
+    replay = choice_rows(encoder, list(lesson.choices))
     logged = logged_rows(encoder, lesson.logged) if recipe.algorithm == "logged_rewards" else None
     start = [parameter.detach().clone() for parameter in scorer.parameters()]
     trained = [parameter for parameter in scorer.parameters() if parameter.requires_grad]

@@ -67,7 +67,10 @@ class FinetuneRecipe:
     """Weight of the squared distance from the base."""
     labelled_a_step: int = 128
     replay_a_step: int = 256
-    replay_weight: float = 1.0
+    drift_weight: float = 4.0
+    """Weight of what replayed sentences move away from the base's readings."""
+    replay_weight: float = 2.0
+    """Weight of the replayed choices beside the labelled ones."""
     scorer_steps: int = 200
     scorer_learning_rate: float = 1e-3
     scorer_penalty: float = 0.02
@@ -77,6 +80,10 @@ class FinetuneRecipe:
     """Samples in random homes."""
     home_replay: int = 900
     """Samples in this home."""
+    generic_choices: int = 700
+    """Samples in random homes, for the scorer."""
+    home_choices: int = 500
+    """Samples in this home, for the scorer."""
     calibration_samples: int = 400
     stranger_cases: int = 2000
     """Sentences of a voice never trained on, in homes never trained on, that the gate compares."""

@@ -149,22 +149,23 @@ class DispatchExecutor:
         if open_steps and now < self._due_at(running):
             return ()
         del self._running[running.decision_id]
-        missing = tuple(
-            sorted(
-                {
-                    target
-                    for number, effects in running.awaited.items()
-                    for target in effects
-                    if number in running.failed or (number, target) not in running.already
-                }
-            )
-        )
+        missing = {
+            target
+            for number, effects in running.awaited.items()
+            for target in effects
+            if number in running.failed or (number, target) not in running.already
+        }
+        missing |= {step.action.service for step in running.steps if not step.action.targets and step.number in running.awaited}
         silent = any((number, target) not in running.already for number in open_steps for target in running.awaited[number])
         silent = silent or any(not running.awaited[number] for number in open_steps)
         if not running.failed and not silent:
             return (Settlement(decision_id=running.decision_id, outcome="done", settled_at=now),)
         error = next(iter(running.failed.values()), "no_answer")
-        return (Settlement(decision_id=running.decision_id, outcome="failed", failed_targets=missing, error=error, settled_at=now),)
+        return (
+            Settlement(
+                decision_id=running.decision_id, outcome="failed", failed_targets=tuple(sorted(missing)), error=error, settled_at=now
+            ),
+        )
 
 
 def _watch(decision_id: str, steps: tuple[Step, ...], states: States, now: float) -> _Running:

@@ -35,7 +35,7 @@ class Settlement:
     outcome: str
     """One of SETTLED."""
     failed_targets: tuple[str, ...] = ()
-    """Entity ids that did not answer or were refused."""
+    """Entity ids, or services without an entity, that did not answer or were refused."""
     error: str | None = None
     """`no_answer`, `expired`, `state_unknown`, `bad_topic`, or the words of the result."""
     settled_at: float = 0.0

@@ -53,10 +53,12 @@ _SETTINGS: Mapping[tuple[str, str], _Setting] = {
 }
 
 _LEVEL = re.compile(r"[a-z0-9_]+")
+_INTENT = re.compile(r"[A-Za-z0-9_]+")
+"""Home Assistant names intents in capitals: HassStartTimer."""
 _ENTITY_ID = re.compile(r"\w+\.\w+")
 _NOT_REPEATABLE = re.compile(
     r".*\.toggle|.*_(up|down|next_track|previous_track)|.*\.(increase|decrease)_\w+|(script|button|input_button)\..*|"
-    r"lock\.(unlock|open)|alarm_control_panel\..*|media_player\.play_media|media_player\.media_play_pause"
+    r"intent\..*|lock\.(unlock|open)|alarm_control_panel\..*|media_player\.play_media|media_player\.media_play_pause"
 )
 
 
@@ -82,12 +84,12 @@ class Step:
 
 
 def make_steps(actions: tuple[Action, ...], states: States, *, is_risky: bool = False) -> tuple[Step, ...]:
-    """Number the actions that run as services, with relative settings made absolute.
+    """Number the actions that somebody else carries out, with relative settings made absolute.
 
     Raises:
         StateUnknownError: a relative setting needs a state that is not known.
     """
-    absolute = [one for action in actions if action.is_dispatched for one in make_absolute(action, states)]
+    absolute = [one for action in actions if action.is_published for one in make_absolute(action, states)]
     return tuple(Step(number=number, action=action, is_risky=is_risky) for number, action in enumerate(absolute, start=1))
 
 
@@ -118,7 +120,7 @@ def topic_of(action: Action, *, prefix: str) -> str:
         MessageError: the service or a target holds a wildcard, an empty level or anything else that is no name.
     """
     domain, _, service = action.service.partition(".")
-    if not _LEVEL.fullmatch(domain) or not _LEVEL.fullmatch(service):
+    if not _LEVEL.fullmatch(domain) or not (_INTENT if domain == "intent" else _LEVEL).fullmatch(service):
         raise MessageError(f"action: expected a service such as light.turn_on, got {action.service!r}; it was not published")
     for target in action.targets:
         if not _ENTITY_ID.fullmatch(target):

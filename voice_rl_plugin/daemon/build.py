@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
 from voice_rl_plugin.config import Config, CostsSection
-from voice_rl_plugin.daemon.core import Daemon, Decider, Parts
+from voice_rl_plugin.daemon.core import Daemon
+from voice_rl_plugin.daemon.parts import Decider, Parts
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import Broker, PahoBroker

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from voice_rl_plugin.domain.home import Home
 
+HOME_ASSISTANT = "Home Assistant"
+
 _SENTENCES = {
     "done": ("Done.", "好了。"),
     "undone": ("I took it back.", "已恢复。"),
@@ -24,9 +26,11 @@ def sentence(key: str, language: str, *, names: str = "") -> str:
 
 
 def names_of(entity_ids: Sequence[str], home: Home, language: str) -> str:
-    """Return the names of entities as a list in words."""
+    """Return the names of entities as a list in words; an intent is Home Assistant's."""
     known = home.entity_by_id
-    names = [known[one].name if one in known else one for one in entity_ids]
+    names = list(
+        dict.fromkeys(known[one].name if one in known else HOME_ASSISTANT if one.startswith("intent.") else one for one in entity_ids)
+    )
     if len(names) > 4:
         names = [*names[:3], f"另外{len(names) - 3}个" if language.startswith("zh") else f"{len(names) - 3} more"]
     if language.startswith("zh"):

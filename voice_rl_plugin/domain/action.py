@@ -34,6 +34,11 @@ class Action:
         return self.domain not in ("query", "intent")
 
     @property
+    def is_published(self) -> bool:
+        """Whether it goes out on the action topics; a query is answered here."""
+        return self.domain != "query"
+
+    @property
     def key(self) -> str:
         """Return the canonical text of this action: equal actions have equal keys."""
         return json.dumps([self.service, sorted(self.targets), self.data], sort_keys=True, ensure_ascii=False)

@@ -111,8 +111,14 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
         targets = _combine([_alternatives(u, observation, situation, prop, home_wide) for u in units])
     if excluded:
         targets = [replace(t, entities=kept) for t in targets if (kept := tuple(e for e in t.entities if e.id not in excluded))]
-    targets = [replace(t, is_home_wide=home_wide, entities=_without_group_members(t.entities)) for t in targets if t.entities]
-    return tuple(targets[:MOST_TARGETS])
+    kept = []
+    for target in targets[:MOST_TARGETS]:
+        entities = _without_group_members(target.entities)
+        if entities and (home_wide or entities is not target.entities):
+            kept.append(replace(target, is_home_wide=home_wide, entities=entities))
+        elif entities:
+            kept.append(target)
+    return tuple(kept)
 
 
 def unknown_tokens(observation: Observation, frame: Frame, situation: Situation) -> int:
@@ -485,19 +491,16 @@ def _playing_first(entities: Sequence[Entity], situation: Situation) -> list[Ent
 
 def _implied(frame: Frame, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
     """Return what is meant where nothing is named: what was spoken of last, else the devices of the property in the speaker's area."""
-    targets: list[Target] = []
-    previous = tuple(
-        situation.home.entity_by_id[i] for a in situation.previous for i in a.targets if i in situation.home.entity_by_id
-    )
+    spoken_of: list[Target] = []
+    previous = tuple(situation.home.entity_by_id[i] for a in situation.previous for i in a.targets if i in situation.home.entity_by_id)
     domain = _IMPLIED_DOMAIN.get(prop)
     has_here = bool(frame.spans_of("HERE")) or frame.mood == "wish"
+    fits = domain is None or prop == "power" or any(e.domain == domain for e in previous)
     if previous and not has_here:
-        fits = domain is None or prop == "power" or any(e.domain == domain for e in previous)
-        targets.append(
-            Target(entities=previous, form="previous", score=0.9 if fits else 0.4, is_plural=len(previous) > 1)
-        )
+        spoken_of.append(Target(entities=previous, form="previous", score=0.9 if fits else 0.4, is_plural=len(previous) > 1))
     if domain is None or frame.spans_of("PRONOUN"):
-        return targets
+        return spoken_of
+    targets = spoken_of if fits else []
     unit = _Unit()
     scopes, _ = _scope(unit, situation, home_wide)
     for scope, widened in scopes:
@@ -525,7 +528,7 @@ def _implied(frame: Frame, situation: Situation, prop: str, home_wide: bool) -> 
             rivals = len(entities)
         targets += [Target(entities=(e,), form="implied", score=0.7, rivals=rivals, is_widened=widened) for e in entities[:4]]
         break
-    return targets
+    return targets if fits else targets + spoken_of
 
 
 def _satellite_player(situation: Situation) -> str | None:

@@ -6,7 +6,7 @@ A token is an English word, a number, or one Chinese character; everything downs
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 _TABLE = Path(__file__).with_name("han.txt")
@@ -68,6 +68,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
+@lru_cache(maxsize=65536)
 def words_of(text: str) -> tuple[str, ...]:
     """Return the tokens of a name as plain texts, without punctuation."""
     return tuple(token.text for token in tokenise(text) if token.text not in (",", "?"))

@@ -1,0 +1,394 @@
+"""The command line `voice-rl-train`: makes the base from source, and challengers from a home's log."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from voice_rl_plugin.config import load_config
+from voice_rl_plugin.errors import ConfigError, VoiceRlError
+from voice_rl_plugin.learning.models import BASE, BASE_FOLDER, ModelStore, probe_in_child
+
+EXIT_WRONG_SETUP = 2
+EXIT_STOPPED = 130
+_BAR = 30
+_SHOWN_ROWS = 5
+Run = Callable[[argparse.Namespace], int]
+
+
+class Bar:
+    """A progress bar on stderr, or one JSON object a line on stdout for a program."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
+        self._last = ("", -1)
+        self._is_open = False
+
+    def __call__(self, phase: str, done: float) -> None:
+        """Show how much of a phase is done."""
+        percent = min(100, max(0, round(100 * done)))
+        if (phase, percent) == self._last:
+            return
+        self._last = (phase, percent)
+        if self._as_json:
+            print(json.dumps({"phase": phase, "progress_pct": percent}), flush=True)
+        elif sys.stderr.isatty():
+            filled = _BAR * percent // 100
+            print(f"\r\x1b[K{phase:<28} {'#' * filled}{'.' * (_BAR - filled)} {percent:3} %", end="", file=sys.stderr, flush=True)
+            self._is_open = True
+        elif percent % 10 == 0:
+            print(f"{phase}: {percent} %", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """End the line."""
+        if self._is_open:
+            print(file=sys.stderr)
+            self._is_open = False
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="voice-rl-train",
+        description="Trains the policy of a home's voice: the base from source, and challengers from a home's own log.",
+        epilog="example:\n  voice-rl-train retrain --store ~/.local/share/voice_rl/store --models ~/.local/share/voice_rl/models",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_pretrain(commands)
+    _add_corpus(commands)
+    _add_retrain(commands)
+    _add_finetune(commands)
+    _add_evaluate(commands)
+    _add_export(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, words: str, *, run: Run, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=words,
+        description=words[:1].upper() + words[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_pretrain(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "pretrain",
+        "make the base model from source; an interrupted run goes on where it stopped",
+        run=_pretrain,
+        example="voice-rl-train pretrain --recipe base.yaml --human data/ --work build/ --out models/base --processes 4",
+    )
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped base.yaml when missing")
+    parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing")
+    parser.add_argument("--work", metavar="DIR", type=Path, default=Path("build/pretrain"), help="corpus and checkpoints (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--version", default=BASE, help="its version (default: %(default)s)")
+    parser.add_argument("--processes", metavar="N", type=int, default=os.cpu_count() or 1, help="processes that make the corpus (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="progress as JSON lines")
+
+
+def _add_corpus(commands: Any) -> None:
+    family = commands.add_parser(
+        "corpus",
+        help="check the phrasebook, or show what it makes",
+        epilog="example:\n  voice-rl-train corpus show --language zh --count 5",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = family.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _command(actions, "check", "read the whole phrasebook and count its frames", run=_corpus_check, example="voice-rl-train corpus check")
+    show = _command(
+        actions, "show", "print labelled sentences in random homes", run=_corpus_show, example="voice-rl-train corpus show --language zh --count 5"
+    )
+    show.add_argument("--language", choices=("en", "zh"), default="en")
+    show.add_argument("--count", type=int, default=10, metavar="N")
+    show.add_argument("--seed", type=int, default=1, metavar="N")
+    show.add_argument("--use", choices=("encoder", "scorer", "calibration", "stranger"), default="encoder", help="which frames")
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the daemon's configuration; searched for when missing")
+    parser.add_argument("--store", metavar="PATH", type=Path, help="the experience store, its folder, or an exported archive")
+    parser.add_argument("--models", metavar="DIR", type=Path, help="the model store")
+    parser.add_argument("--base", metavar="DIR", type=Path, default=BASE_FOLDER, help="the base model; the shipped one when missing")
+    parser.add_argument("--home", metavar="FILE", type=Path, help="the home; the one kept beside the store when missing")
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped home.yaml when missing")
+    parser.add_argument("--least-labels", metavar="N", type=int, help="train from this many labels on (default: the recipe's)")
+    parser.add_argument("--algorithm", metavar="NAME", help="corrections_only or logged_rewards (default: the recipe's)")
+    parser.add_argument("--threads", metavar="N", type=int, default=2, help="processor cores to use (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="progress and result as JSON lines")
+
+
+def _add_retrain(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "retrain",
+        "learn from the log: train a challenger, compare it with the champion, promote it if it loses nothing",
+        run=_retrain,
+        example="voice-rl-train retrain --store store/ --models models/ --out-report retraining.md",
+    )
+    _add_store(parser)
+    parser.add_argument("--out-report", metavar="FILE", type=Path, help="where the report goes, as markdown")
+    parser.add_argument(
+        "--promote", action=argparse.BooleanOptionalAction, default=True, help="promote a challenger that passes the gate (default: yes)"
+    )
+    parser.add_argument("--force", action="store_true", help="train even if the champion was made from the same labels")
+
+
+def _add_finetune(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "finetune",
+        "train a challenger from the log and write its graphs, without gate or model store",
+        run=_finetune,
+        example="voice-rl-train finetune --store store/ --home home.yaml --out /tmp/challenger",
+    )
+    _add_store(parser)
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "evaluate",
+        "measure a model: golden set, a voice never trained on, and a home's own names",
+        run=_evaluate,
+        example="voice-rl-train evaluate --model models/base --home home.yaml",
+    )
+    parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
+    parser.add_argument("--home", metavar="FILE", type=Path, help="also ordinary commands in this home")
+    parser.add_argument("--cases", metavar="N", type=int, default=1000, help="sentences of each kind (default: %(default)s)")
+    parser.add_argument("--seed", metavar="N", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "export",
+        "write a model's networks as ONNX anew, checked against torch",
+        run=_export,
+        example="voice-rl-train export --model models/base --out /tmp/exported",
+    )
+    parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--version", help="its version (default: the folder's name)")
+
+
+# The heavy imports stay inside the commands: --help answers at once.
+
+
+def _pretrain(args: argparse.Namespace) -> int:
+    from voice_rl_training.evaluation import scorecard
+    from voice_rl_training.export import export_graphs, write_manifest
+    from voice_rl_training.pretrain import pretrain
+    from voice_rl_training.recipe import RECIPES, load_recipe
+    from voice_rl_training.report import base_card
+
+    bar = Bar(as_json=args.json)
+    recipe = load_recipe(args.recipe or RECIPES / "base.yaml")
+    try:
+        encoder, scorer, measured = pretrain(recipe, human=args.human, work=args.work, processes=args.processes, progress=bar)
+    except KeyboardInterrupt:
+        bar.close()
+        print(f"stopped; the same command goes on from {args.work}", file=sys.stderr)
+        return EXIT_STOPPED
+    bar("export", 0.0)
+    args.out.mkdir(parents=True, exist_ok=True)
+    parity = export_graphs(encoder, scorer, args.out)
+    cards = {name: scorecard(judged).to_mapping() for name, judged in _measure(args.out, None, count=1000, seed=1).items()}
+    (args.out / "model_card.md").write_text(base_card(args.version, measured, cards), encoding="utf-8")
+    write_manifest(args.out, version=args.version, parent=None, measured={**measured, "parity": parity, "evaluation": cards}, gate={})
+    bar("export", 1.0)
+    bar.close()
+    print(f"{args.out}: version {args.version}")
+    return 0
+
+
+def _corpus_check(_args: argparse.Namespace) -> int:
+    from collections import Counter
+
+    from voice_rl_training.corpus.phrasebook import load
+
+    for language in ("en", "zh"):
+        for voice, book in sorted(load(language).items()):
+            moods = Counter(frame.mood for frame in book.frames)
+            negatives = sum(1 for frame in book.frames if frame.is_negative)
+            print(f"{language} {voice:<10} {len(book.frames):6} frames, {100 * negatives / max(1, len(book.frames)):.0f} % negative: ", end="")
+            print(", ".join(f"{mood} {count}" for mood, count in moods.most_common()))
+    return 0
+
+
+def _corpus_show(args: argparse.Namespace) -> int:
+    from voice_rl_plugin.understanding.text import join
+    from voice_rl_training.replay import generic_samples
+
+    for sample in generic_samples(args.count, seed=args.seed, use=args.use, languages=(args.language,)):
+        print(join(sample.words))
+        for clause, gold in zip(sample.clauses, sample.golds, strict=True):
+            wanted = " | ".join(gold.keys) or "-"
+            print(f"    {clause.mood} {clause.operation} {clause.property} -> {gold.outcome} {wanted}")
+    return 0
+
+
+def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
+    """Return experience, home, model store and recipe."""
+    from dataclasses import replace
+
+    import torch
+
+    from voice_rl_training import algorithms
+    from voice_rl_training.recipe import RECIPES, load_finetune_recipe
+    from voice_rl_training.retrain import load_experience, load_home
+
+    torch.set_num_threads(max(1, args.threads))
+    config = load_config(args.config) if args.store is None or args.models is None else None
+    store = args.store if args.store is not None else config.store.path  # type: ignore[union-attr]
+    models = args.models if args.models is not None else config.models.path  # type: ignore[union-attr]
+    recipe = load_finetune_recipe(args.recipe or RECIPES / "home.yaml")
+    if args.least_labels is not None:
+        recipe = replace(recipe, least_labels=args.least_labels)
+    if args.algorithm is not None:
+        recipe = replace(recipe, algorithm=args.algorithm)
+    if recipe.algorithm not in algorithms.NAMES:
+        raise ConfigError(f"algorithm: expected one of {', '.join(algorithms.NAMES)}, got {recipe.algorithm!r}")
+    home_file = args.home if args.home is not None or config is None else config.home.file
+    experience = load_experience(store)
+    return experience, load_home(home_file, store=store), ModelStore(models, base=args.base, probe=probe_in_child), recipe
+
+
+def _retrain(args: argparse.Namespace) -> int:
+    from voice_rl_training.retrain import retrain
+
+    bar = Bar(as_json=args.json)
+    experience, home, models, recipe = _inputs(args)
+    try:
+        outcome = retrain(
+            experience,
+            home=home,
+            models=models,
+            recipe=recipe,
+            now=time.time(),
+            promotes=args.promote,
+            repeats=args.force,
+            progress=bar,
+        )
+    except KeyboardInterrupt:
+        bar.close()
+        print("stopped; experience, models and champion are as they were: the next run starts anew", file=sys.stderr)
+        return EXIT_STOPPED
+    bar.close()
+    if args.out_report is not None and outcome.report:
+        args.out_report.parent.mkdir(parents=True, exist_ok=True)
+        args.out_report.write_text(outcome.report, encoding="utf-8")
+    if args.json:
+        ended = {"phase": "done", "progress_pct": 100, "result": outcome.result, "version": outcome.version, "promoted": outcome.promoted}
+        if outcome.gate is not None and outcome.gate.failed_gate is not None:
+            ended["failed_gate"] = outcome.gate.failed_gate
+        print(json.dumps(ended, ensure_ascii=False), flush=True)
+    else:
+        print(outcome.result)
+    return 0
+
+
+def _finetune(args: argparse.Namespace) -> int:
+    from voice_rl_training.corpus.samples import Stage
+    from voice_rl_training.evaluation import TorchPolicy
+    from voice_rl_training.finetune import finetune
+    from voice_rl_training.relabel import relabel
+    from voice_rl_training.retrain import make_lesson, read_labels
+    from voice_rl_training.weights import load_networks, save_networks
+
+    bar = Bar(as_json=args.json)
+    experience, home, models, recipe = _inputs(args)
+    base = models.folder(BASE)
+    networks = load_networks(base)
+    relabelled = relabel(experience.transitions)
+    read = read_labels(relabelled, Stage(home=home), TorchPolicy(*networks), progress=lambda done: bar("reading labels", done))
+    lesson = make_lesson(read, home, recipe, progress=bar)
+    encoder, scorer = finetune(networks, lesson, recipe, progress=lambda done: bar("training", done))
+    args.out.mkdir(parents=True, exist_ok=True)
+    save_networks(encoder, scorer, base=base, folder=args.out)
+    bar.close()
+    print(f"{args.out}: fitted on {len(read.samples)} labels; {len(read.unreadable)} only memory can hold")
+    return 0
+
+
+def _measure(model: Path, home: Any, *, count: int, seed: int) -> dict[str, Any]:
+    from voice_rl_training.evaluation import cases_of_samples, golden_cases, hear_all
+    from voice_rl_training.replay import generic_samples, home_samples, languages_of
+    from voice_rl_training.retrain import load_policy
+
+    policy = load_policy(model, version=model.name)
+    judged = {
+        "golden": hear_all(policy, golden_cases()),
+        "strangers": hear_all(policy, cases_of_samples(generic_samples(count, seed=seed, use="stranger"))),
+    }
+    if home is not None:
+        samples = home_samples(home, count, seed=seed, use="stranger", languages=languages_of(home, set()))
+        judged["home"] = hear_all(policy, cases_of_samples(samples))
+    return judged
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from voice_rl_training.evaluation import scorecard
+    from voice_rl_training.retrain import load_home
+
+    home = load_home(args.home, store=args.home) if args.home is not None else None
+    if not (args.model / "policy.onnx").is_file():
+        raise ConfigError(f"{args.model}: expected a model folder with policy.onnx and scorer.onnx")
+    for name, judged in _measure(args.model, home, count=args.cases, seed=args.seed).items():
+        card = scorecard(judged).to_mapping()
+        if args.json:
+            print(json.dumps({"set": name, **card}))
+            continue
+        bound = 100 * card["wrong_actions_upper_bound"]
+        print(f"{name}: {card['cases']} cases, {card['wrong_actions']} wrong actions (at most {bound:.2f} %), ", end="")
+        print(f"right {100 * card['accuracy']:.1f} %, asked {card['asked']}, refused {card['refused']}, ", end="")
+        print(f"precision {100 * card['precision']:.1f} %, recall {100 * card['recall']:.1f} %, calibration error {card['calibration_error']:.3f}")
+        for one in [one for one in judged if one.verdict == "wrong_action"][:_SHOWN_ROWS]:
+            print(f"    {one.case.text!r}: {'; '.join(action.to_line() for action in one.decision.actions)}")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from voice_rl_training.export import export_graphs, write_manifest
+    from voice_rl_training.weights import load_networks
+
+    encoder, scorer = load_networks(args.model)
+    args.out.mkdir(parents=True, exist_ok=True)
+    parity = export_graphs(encoder, scorer, args.out)
+    version = args.version or args.out.name
+    write_manifest(args.out, version=version, parent=args.model.name, measured={"parity": parity}, gate={})
+    print(f"{args.out}: version {version}, mean difference to torch {parity['reader_mean_difference']:.4f}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 when the setup is wrong, with one line on stderr."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return int(args.run(args))
+    except VoiceRlError as error:
+        print(f"voice-rl-train: {error}", file=sys.stderr)
+        return EXIT_WRONG_SETUP
+    except ModuleNotFoundError as error:
+        print(f"voice-rl-train: {error.name} is not installed; the trainer needs `pip install voice-rl-plugin[train]`", file=sys.stderr)
+        return EXIT_WRONG_SETUP
+    except KeyboardInterrupt:
+        return EXIT_STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

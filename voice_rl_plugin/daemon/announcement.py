@@ -1,0 +1,79 @@
+"""Announcements: the retained topics that show how the daemon is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from voice_rl_plugin import __version__
+from voice_rl_plugin.daemon.brain import Brain
+from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.daemon.mode import LearningMode
+from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.surroundings import Surroundings
+from voice_rl_plugin.domain.home import Home
+from voice_rl_plugin.doors import native
+from voice_rl_plugin.doors.broker import Broker
+
+
+class Announcement:
+    """Publishes status, health, model, metrics, learning and train; each only when it has changed."""
+
+    def __init__(
+        self,
+        *,
+        brain: Brain,
+        broker: Broker,
+        surroundings: Surroundings,
+        outlet: Outlet,
+        counters: Counters,
+        mode: LearningMode,
+        executor: str,
+        damaged_stores: tuple[str, ...],
+    ) -> None:
+        self._brain = brain
+        self._broker = broker
+        self._surroundings = surroundings
+        self._outlet = outlet
+        self._counters = counters
+        self._mode = mode
+        self._executor = executor
+        self._damaged_stores = damaged_stores
+
+    def publish(self, training: Mapping[str, Any]) -> None:
+        """Publish what has changed, the status last.
+
+        Args:
+            training: how the training goes, as `<prefix>/train` shows it.
+        """
+        counts = self._broker.counts
+        metrics = self._counters.to_payload() | {"dropped": counts.dropped, "refused": counts.refused, "reconnects": counts.reconnects}
+        self._outlet.keep("health", native.encode(self._health(self._surroundings.home)))
+        self._outlet.keep("model", native.encode(self._model(training)))
+        self._outlet.keep("metrics", native.encode(metrics))
+        self._outlet.keep("learning", self._mode.value.encode())
+        self._outlet.keep("train", native.encode(training))
+        self._outlet.keep("status", b"online")
+
+    def withdraw(self) -> None:
+        """Say that the daemon goes."""
+        self._outlet.keep("status", b"offline")
+
+    def _health(self, home: Home) -> dict[str, Any]:
+        version = self._brain.version
+        return {
+            "status": "ok" if version is not None and home.entities else "degraded",
+            "version": __version__,
+            "model": version or "no model: every command is refused",
+            "home": {"areas": len(home.areas), "entities": len(home.exposed)},
+            "executor": self._executor,
+            "damaged_stores": list(self._damaged_stores),
+            "problems": list(self._outlet.problems),
+        }
+
+    def _model(self, training: Mapping[str, Any]) -> dict[str, Any]:
+        installed, versions = self._brain.version, self._brain.versions
+        return {
+            "installed_version": installed,
+            "latest_version": versions[-1] if len(versions) > 1 else installed,
+            "in_progress": training.get("phase") not in ("idle", "done"),
+            "release_summary": str(training.get("result") or ""),
+        }

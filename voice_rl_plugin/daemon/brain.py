@@ -1,0 +1,172 @@
+"""The brain of the running daemon: the champion and the memory, replaced only between two utterances."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.parts import Decider, Parts
+from voice_rl_plugin.daemon.reload import Loaded, ModelWatch
+from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
+from voice_rl_plugin.deciding.turn import Heard, Turn
+from voice_rl_plugin.deciding.wording import reason
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.decision import Decision
+from voice_rl_plugin.domain.home import Home, States
+from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.doors import native
+from voice_rl_plugin.errors import ModelError
+
+if TYPE_CHECKING:  # at run time it would load onnxruntime for every command
+    from voice_rl_plugin.understanding.onnx_policy import Policy
+
+_LOGGER = logging.getLogger(__name__)
+
+_PROBES = ("turn on the lights", "开灯")
+"""A new champion has to decide these without an error before it hears people."""
+
+
+class Brain:
+    """Decides with the champion; without one it refuses everything.
+
+    Args:
+        parts: the model store, the experience store and how to load.
+        outlet: is told of models that do not work.
+        home: the home as it is known now.
+        on_loaded: takes a loaded champion into the loop's thread; called from another one.
+    """
+
+    def __init__(self, parts: Parts, *, outlet: Outlet, home: Home, on_loaded: Callable[[Loaded], None]) -> None:
+        self._models = parts.models
+        self._store = parts.store
+        self._make_decider = parts.make_decider
+        self._outlet = outlet
+        self._home = home
+        self._memory = Memory(parts.store.load_memory())
+        self._policy: Policy | None = None
+        self._decider: Decider | None = None
+        self._watch = ModelWatch(parts.models, load=parts.load_policy, probe=parts.probe_model, on_loaded=on_loaded)
+
+    @property
+    def version(self) -> str | None:
+        """Return the version that decides; None without a model."""
+        return self._policy.version if self._policy is not None else None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return all versions in the model store, oldest first."""
+        return self._models.versions()
+
+    def load(self) -> None:
+        """Load the champion at the start; a missing model is a problem, not an end."""
+        try:
+            self._use(self._watch.load_now())
+        except ModelError as error:
+            _LOGGER.error("no model: %s", error)  # noqa: TRY400 - the message says it all
+            self._outlet.note(f"no model: {error}")
+
+    def look_for_champion(self) -> None:
+        """Begin to load another champion when there is one."""
+        self._watch.check()
+
+    def set_home(self, home: Home) -> None:
+        """Take another home."""
+        self._home = home
+        if self._decider is not None:
+            self._decider.set_home(home)
+
+    def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
+        """Decide about one utterance."""
+        if self._decider is None:
+            return Heard(decision=_refuse(utterance, decision_id, now))
+        begun = time.perf_counter()
+        heard = self._decider.hear(utterance, states=states, last=last, now=now, decision_id=decision_id)
+        if heard.decision is None:
+            return heard
+        took_ms = (time.perf_counter() - begun) * 1000.0
+        decision = heard.decision
+        return replace(heard, decision=replace(decision, decided_at=decision.decided_at or now, latency_ms=decision.latency_ms or took_ms))
+
+    def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
+        """Whether a correction of these words may be learned by heart."""
+        return self._decider is not None and self._decider.may_remember(utterance, actions)
+
+    def remember(self, entry: MemoryEntry) -> None:
+        """Learn a correction by heart, on disk too.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self._store.save_memory(self._memory.learn(entry))
+
+    def reload_memory(self) -> None:
+        """Take over what another process forgot or erased.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if not self._store.has_foreign_changes():
+            return
+        self._memory = Memory(self._store.load_memory())
+        if self._policy is not None:
+            self._decider = self._make_decider(self._policy, self._home, self._memory)
+
+    def take_champion(self, loaded: Loaded, *, states: States, now: float) -> None:
+        """Swap the policy between two utterances; one that does not work is rolled back and the champion stays."""
+        error = loaded.error
+        if loaded.policy is not None and error is None:
+            try:
+                candidate = self._make_decider(loaded.policy, self._home, self._memory)
+                for text in _PROBES:
+                    candidate.hear(Utterance(text=text, door="dry_run"), states=states, last=None, now=now, decision_id="probe")
+                self._use(loaded.policy)
+            except Exception as problem:
+                _LOGGER.exception("the new model fails its probe")
+                error = f"fails its probe: {type(problem).__name__}"
+        if error is None:
+            _LOGGER.info("model %s is the champion now", self.version or "none")
+            return
+        topic = f"{self._outlet.prefix}/model"
+        self._outlet.note(f"the new model is not used: {error}")
+        self._outlet.report(ModelError(f"the new model is not used, the champion stays: {error}"), topic)
+        if self._policy is not None and self._models.champion_version() != self._policy.version:
+            self._outlet.guard(lambda: self._roll_back_quietly(now), topic=topic)
+
+    def set_champion(self, request: native.ModelRequest, *, now: float) -> None:
+        """Promote or roll back, as somebody asked on the broker.
+
+        Raises:
+            ModelError: that cannot be done; the champion stays.
+        """
+        if request.verb == "rollback":
+            self._models.rollback(at=now)
+        else:
+            self._models.promote(request.version or self._models.versions()[-1], at=now)
+        self._watch.check()
+
+    def _use(self, policy: "Policy") -> None:
+        if self._decider is None:
+            self._decider = self._make_decider(policy, self._home, self._memory)
+        else:
+            self._decider.set_policy(policy)
+        self._policy = policy
+
+    def _roll_back_quietly(self, now: float) -> None:
+        self._models.rollback(at=now)
+        self._watch.accept()
+
+
+def _refuse(utterance: Utterance, decision_id: str, now: float) -> Decision:
+    language = "zh" if (utterance.language or "").startswith("zh") or any("\u4e00" <= one <= "\u9fff" for one in utterance.text) else "en"
+    return Decision(
+        id=decision_id,
+        utterance=utterance,
+        language=language,
+        outcome="reject",
+        stage="rule",
+        reason=reason("no_model", language),
+        reason_code="no_model",
+        decided_at=now,
+    )

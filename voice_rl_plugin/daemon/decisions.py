@@ -1,0 +1,118 @@
+"""Decisions: one is made, committed, told and carried out, in this order.
+
+utterance -> brain -> row committed -> decision, event, say -> executor
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from voice_rl_plugin.daemon.brain import Brain
+from voice_rl_plugin.daemon.clock import SteadyClock
+from voice_rl_plugin.daemon.conversation import Conversations, Exchange
+from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.daemon.execution import Execution
+from voice_rl_plugin.daemon.mode import LearningMode
+from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.surroundings import Surroundings
+from voice_rl_plugin.deciding.turn import Heard, Turn
+from voice_rl_plugin.domain.decision import Decision
+from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.doors.broker import Message
+from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.learning.store import ExperienceStore
+
+_LOGGER = logging.getLogger(__name__)
+
+_COUNTED = {"act": "acted", "clarify": "asked", "reject": "rejected"}
+_SILENT_REASONS = frozenset({"chat", "report"})
+"""What was not meant for us is refused without a word."""
+
+
+class Decisions:
+    """Makes decisions and has them carried out."""
+
+    def __init__(
+        self,
+        *,
+        brain: Brain,
+        store: ExperienceStore,
+        execution: Execution,
+        conversations: Conversations,
+        surroundings: Surroundings,
+        outlet: Outlet,
+        counters: Counters,
+        mode: LearningMode,
+        clock: SteadyClock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._brain = brain
+        self._store = store
+        self._execution = execution
+        self._conversations = conversations
+        self._surroundings = surroundings
+        self._outlet = outlet
+        self._counters = counters
+        self._mode = mode
+        self._clock = clock
+        self._new_id = new_id
+
+    def hear(self, utterance: Utterance, *, last: Turn | None = None) -> Heard:
+        """Decide about an utterance, after the last turn in its place unless another one is given."""
+        last = last or self._conversations.turn(utterance, now=self._clock.mono())
+        heard = self._brain.hear(utterance, states=self._surroundings.states, last=last, now=self._clock.now(), decision_id=self._new_id())
+        if heard.decision is None:
+            return heard
+        return replace(heard, decision=replace(heard.decision, executor=self._execution.executor_of(heard.decision.actions)))
+
+    def carry_out(self, decision: Decision, *, message: Message, corrects: str | None = None) -> None:
+        """Commit a decision, tell everybody, and act.
+
+        Args:
+            decision: what was decided.
+            message: what it was decided about; its sender may want an answer.
+            corrects: the decision that this one was said to correct.
+        """
+        mono = self._clock.mono()
+        last = self._conversations.turn(decision.utterance, now=mono)
+        if self._mode.stores and not self._record(decision, last):
+            self._counters.count("duplicates")
+            return
+        self._conversations.add(Exchange(decision=decision, at=mono, corrects=corrects))
+        self._counters.count(_COUNTED[decision.outcome])
+        self._outlet.tell(decision, message=message)
+        if decision.outcome == "clarify" and decision.question:
+            self._outlet.say(decision.question, decision, expects_reply=True)
+        elif decision.outcome == "reject":
+            if decision.reason and decision.reason_code not in _SILENT_REASONS and decision.not_for_us < 0.5:
+                self._outlet.say(decision.reason, decision)
+        elif decision.outcome == "act":
+            self._execution.carry_out(decision)
+        self._counters.add_latency((self._clock.mono() - message.received_at) * 1000.0)
+        _LOGGER.info(
+            "decision %s: %s by %s (%s), confidence %.3f, %d actions, policy %s, %.1f ms",
+            decision.id, decision.outcome, decision.stage, decision.reason_code or "-", decision.confidence, len(decision.actions),
+            decision.policy_version or "none", decision.latency_ms,
+        )  # fmt: skip
+        _LOGGER.debug("decision %s: %r -> %s", decision.id, decision.utterance.text, [one.to_line() for one in decision.actions])
+
+    def recover(self, *, freshness_s: float) -> None:
+        """Publish what a crash left unpublished, as far as it is fresh and may be published (again)."""
+        steps = self._store.open_steps(since=self._clock.now() - freshness_s)
+        for decision_id in dict.fromkeys(one.decision.id for one in steps):
+            mine = [one for one in steps if one.decision.id == decision_id]
+            decision = mine[0].decision
+            if decision.executor == self._execution.name:
+                self._conversations.add(Exchange(decision=decision, at=self._clock.mono()))
+                self._execution.carry_out(decision, is_retry=any(one.publishing_at is not None for one in mine))
+
+    def _record(self, decision: Decision, last: Turn | None) -> bool:
+        """Commit a decision; a store that cannot be written costs the row, never the lights."""
+        try:
+            previous = last.actions if last is not None else ()
+            return self._store.record_decision(decision, previous=previous, states=self._surroundings.states)
+        except StoreError as error:
+            self._counters.count("unstored")
+            self._outlet.note(str(error))
+            _LOGGER.error("decision %s is not stored: %s", decision.id, error)  # noqa: TRY400
+            return True

@@ -1,0 +1,232 @@
+"""Execution: decisions become messages for the executor's devices, and end as done, failed or taken back.
+
+decision -> marked -> steps -> outbox -> broker      result | state | time -> settled -> said
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass, replace
+
+from voice_rl_plugin.acting.executor import Executor, OutgoingMessage, Progress, Settlement
+from voice_rl_plugin.daemon.clock import SteadyClock
+from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.daemon.mode import LearningMode
+from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.speech import names_of, sentence
+from voice_rl_plugin.daemon.surroundings import Surroundings
+from voice_rl_plugin.deciding.safety import any_risky
+from voice_rl_plugin.deciding.wording import reason, tell_states
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.decision import Decision
+from voice_rl_plugin.domain.home import EntityState
+from voice_rl_plugin.doors import native
+from voice_rl_plugin.doors.broker import Broker
+from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.learning.store import ExperienceStore
+
+_LOGGER = logging.getLogger(__name__)
+
+_SAID_AS_IS = ("no_answer", "expired", "state_unknown")
+"""Errors of a settlement that have a sentence of their own."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sending:
+    """An action that waits for the connection."""
+
+    message: OutgoingMessage
+    decision_id: str
+    expires_at: float
+
+
+class Execution:
+    """Carries decisions out through one executor."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        broker: Broker,
+        store: ExperienceStore,
+        surroundings: Surroundings,
+        outlet: Outlet,
+        counters: Counters,
+        mode: LearningMode,
+        clock: SteadyClock,
+    ) -> None:
+        self._executor = executor
+        self._broker = broker
+        self._store = store
+        self._surroundings = surroundings
+        self._outlet = outlet
+        self._counters = counters
+        self._mode = mode
+        self._clock = clock
+        self._running: dict[str, tuple[Decision, str]] = {}
+        """Decisions that are being carried out, with the sentence to say when it worked."""
+        self._outbox: deque[_Sending] = deque()
+
+    @property
+    def name(self) -> str:
+        """Return which executor it is."""
+        return self._executor.name
+
+    @property
+    def deadline(self) -> float | None:
+        """Return when `tick` has something to do, in Unix seconds."""
+        return self._executor.deadline()
+
+    @property
+    def waits_for_connection(self) -> bool:
+        """Whether actions wait to be published."""
+        return bool(self._outbox)
+
+    def executor_of(self, actions: tuple[Action, ...]) -> str:
+        """Return who carries some actions out: nobody, where there is only something to tell."""
+        return self._executor.name if any(action.is_published for action in actions) else "none"
+
+    def carry_out(
+        self, decision: Decision, *, done: str | None = None, is_risky: bool = False, is_retry: bool = False, since: float | None = None
+    ) -> None:
+        """Begin to carry a decision out, and answer what was asked of states.
+
+        Args:
+            decision: what to do.
+            done: what to say when it worked; by default that it is done, or who does it.
+            is_risky: none of its steps may be published twice.
+            is_retry: after a crash: only the steps that may be published twice.
+            since: when a person last asked for it, in Unix seconds.
+        """
+        for action in decision.actions:
+            if action.domain == "query":
+                told = tell_states(action.targets, self._surroundings.home, self._surroundings.states, decision.language)
+                self._outlet.say(told, decision)
+        if not any(action.is_published for action in decision.actions):
+            return
+        self._mark(decision, is_done=False)
+        self._running[decision.id] = (decision, _success(decision) if done is None else done)
+        progress = self._executor.start(
+            decision,
+            states=self._surroundings.states,
+            now=self._clock.now(),
+            since=since,
+            is_retry=is_retry,
+            is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
+        )
+        self._take(progress)
+        if not any(one.decision_id == decision.id for one in self._outbox):
+            self._mark(decision, is_done=True)
+
+    def take_back(self, decision: Decision, *, keeps: tuple[Action, ...] = ()) -> str:
+        """Undo a decision, except on the targets of `keeps`.
+
+        Returns:
+            What to say at once; empty when it is said once the devices have shown it.
+        """
+        self._running.pop(decision.id, None)  # whether it worked is of no interest any more
+        undo = self._executor.undo(decision.id)
+        kept = {target for action in keeps for target in action.targets}
+        actions = tuple(
+            replace(action, targets=tuple(one for one in action.targets if one not in kept))
+            for action in undo.actions
+            if not action.targets or set(action.targets) - kept
+        )
+        if not actions:
+            return sentence("cannot_undo", decision.language)
+        names = names_of([one for one in undo.cannot if one not in kept], self._surroundings.home, decision.language)
+        done = sentence("partly_undone" if names else "undone", decision.language, names=names)
+        taking_back = replace(
+            decision,
+            id=f"{decision.id}-undo",
+            outcome="act",
+            actions=actions,
+            stage="undo",
+            decided_at=self._clock.now(),
+            executor=self._executor.name,
+        )
+        self._counters.count("undone")
+        self._outlet.tell_event("undo", decision)
+        self.carry_out(taking_back, done="" if keeps else done)
+        return ""
+
+    def take_result(self, result: native.ActionResult) -> None:
+        """Take what an executor reports."""
+        self._take(
+            self._executor.on_result(
+                decision_id=result.decision_id, step=result.step, is_ok=result.is_ok, error=result.error, now=self._clock.now()
+            )
+        )
+
+    def take_state(self, entity_id: str, state: EntityState) -> None:
+        """Take a state that was seen."""
+        self._take(self._executor.on_state(entity_id, state, now=self._clock.now()))
+
+    def tick(self) -> None:
+        """Publish what waited for the connection, and settle what is due."""
+        self._flush()
+        self._take(self._executor.tick(self._clock.now()))
+
+    def _mark(self, decision: Decision, *, is_done: bool) -> None:
+        if not self._mode.stores or decision.stage == "undo":
+            return
+        try:
+            for step in range(len(decision.actions)):
+                if is_done:
+                    self._store.mark_done(decision.id, step, at=self._clock.now())
+                else:
+                    self._store.mark_publishing(decision.id, step, at=self._clock.now())
+        except StoreError as error:
+            self._outlet.note(str(error))
+
+    def _take(self, progress: Progress) -> None:
+        for message in progress.messages:
+            self._send(message)
+        for settlement in progress.settled:
+            self._settle(settlement)
+
+    def _send(self, message: OutgoingMessage) -> None:
+        decision_id, expires_at = str(message.payload["decision_id"]), float(message.payload["expires_at"])
+        sending = _Sending(message=message, decision_id=decision_id, expires_at=expires_at)
+        if self._outbox or not self._try_send(sending):
+            self._outbox.append(sending)
+
+    def _try_send(self, sending: _Sending) -> bool:
+        left_s = sending.expires_at - self._clock.now()
+        if left_s <= 0.0:
+            self._counters.count("unsent")
+            return True
+        return self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
+
+    def _flush(self) -> None:
+        while self._outbox and (self._outbox[0].expires_at <= self._clock.now() or self._broker.is_connected):
+            sending = self._outbox[0]
+            if not self._try_send(sending):
+                return
+            self._outbox.popleft()
+            running = self._running.get(sending.decision_id)
+            if running is not None and not any(one.decision_id == sending.decision_id for one in self._outbox):
+                self._mark(running[0], is_done=True)
+
+    def _settle(self, settlement: Settlement) -> None:
+        decision, done = self._running.pop(settlement.decision_id, (None, ""))
+        self._outbox = deque(one for one in self._outbox if one.decision_id != settlement.decision_id)
+        if decision is None or settlement.outcome == "shadow":
+            return
+        if settlement.is_success:
+            self._counters.count("executed")
+            self._outlet.say(done, decision)
+            return
+        self._counters.count("failed")
+        self._outlet.tell_event("failed", decision)
+        names = names_of(settlement.failed_targets, self._surroundings.home, decision.language)
+        key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
+        if key == "no_answer" and not names:
+            key = "failed"
+        self._outlet.say(sentence(key, decision.language, names=names), decision)
+        _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)
+
+
+def _success(decision: Decision) -> str:
+    if all(action.domain == "intent" for action in decision.actions):
+        return reason("forwarded", decision.language)
+    return sentence("done", decision.language)

@@ -1,0 +1,108 @@
+"""The outlet: everything that the daemon says on the broker, and the problems that it has noticed."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.domain.decision import Decision
+from voice_rl_plugin.doors import native
+from voice_rl_plugin.doors.broker import Broker, Message
+from voice_rl_plugin.errors import BrokerError, MessageError, VoiceRlError
+
+_LOGGER = logging.getLogger(__name__)
+
+PROBLEMS_KEPT = 10
+
+
+class Outlet:
+    """Publishes below one prefix."""
+
+    def __init__(self, broker: Broker, *, prefix: str, counters: Counters) -> None:
+        self._broker = broker
+        self._counters = counters
+        self._retained: dict[str, bytes] = {}
+        self._problems: deque[str] = deque(maxlen=PROBLEMS_KEPT)
+        self.prefix = prefix
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return the last problems, oldest first."""
+        return tuple(self._problems)
+
+    def publish(self, topic: str, payload: Mapping[str, Any], *, expires_s: float | None = None) -> bool:
+        """Publish on a whole topic; return whether the broker may get it."""
+        return self._broker.publish(topic, native.encode(payload), expires_s=expires_s)
+
+    def tell(self, decision: Decision, *, message: Message | None = None) -> None:
+        """Tell everybody what was decided, and him who asked for an answer once more."""
+        payload = native.encode(decision.to_payload())
+        self._broker.publish(f"{self.prefix}/decision", payload)
+        self.tell_event(decision.outcome, decision)
+        if message is not None:
+            self._respond(message, payload)
+
+    def tell_event(self, event_type: str, decision: Decision) -> None:
+        """Tell Home Assistant what happened, without the words."""
+        self._broker.publish(f"{self.prefix}/event", native.encode_event(event_type, decision))
+
+    def respond(self, message: Message, payload: Mapping[str, Any]) -> None:
+        """Answer a message that names a response topic.
+
+        Raises:
+            MessageError: it names one of our own topics.
+        """
+        self._respond(message, native.encode(payload))
+
+    def _respond(self, message: Message, payload: bytes) -> None:
+        topic = message.response_topic
+        if topic is None:
+            return
+        own = f"{self.prefix}/"
+        if topic.startswith("$") or (topic.startswith(own) and not topic.startswith(f"{own}response/")):
+            raise MessageError(f"response topic: expected one outside {own} or below {own}response/, got {topic!r:.100}")
+        self._broker.publish(topic, payload, correlation=message.correlation)
+
+    def say(self, text: str, decision: Decision, *, expects_reply: bool = False) -> None:
+        """Have a sentence spoken where a decision's words came from; a Wyoming utterance is answered at its own door."""
+        if text and decision.utterance.door != "wyoming":
+            self._broker.publish(f"{self.prefix}/say", native.encode_say(text, decision=decision, expects_reply=expects_reply))
+
+    def keep(self, name: str, payload: bytes) -> None:
+        """Publish a retained topic when its payload has changed."""
+        if self._retained.get(name) != payload and self._broker.publish(f"{self.prefix}/{name}", payload, retain=True):
+            self._retained[name] = payload
+
+    def forget_kept(self) -> None:
+        """Publish every retained topic anew, since the broker may have lost them."""
+        self._retained.clear()
+
+    def report(self, error: Exception, topic: str) -> None:
+        """Publish an error."""
+        try:
+            self._broker.publish(f"{self.prefix}/error", native.encode_error(error, topic))
+        except BrokerError as problem:
+            _LOGGER.error("an error cannot be published: %s", problem)  # noqa: TRY400
+
+    def note(self, problem: str) -> None:
+        """Keep a problem for the health topic."""
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def guard(self, work: Callable[[], Any], *, topic: str = "") -> None:
+        """Do something that no message asked for, so that nobody else reports its errors."""
+        try:
+            work()
+        except VoiceRlError as error:
+            self.note(str(error))
+            self.report(error, topic)
+        except Exception as error:
+            self._counters.count("errors")
+            _LOGGER.exception("background work failed")
+            self.report(internal_error(error), topic)
+
+
+def internal_error(error: Exception) -> VoiceRlError:
+    """Return what is told of an error that nobody foresaw: its text may hold words, so only its name."""
+    return VoiceRlError(f"internal error: {type(error).__name__}; see the log")

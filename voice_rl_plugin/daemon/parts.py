@@ -1,0 +1,57 @@
+"""Parts: what the daemon is made of, each replaceable in a test."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from voice_rl_plugin.acting.executor import Executor
+from voice_rl_plugin.config import Config
+from voice_rl_plugin.daemon.reload import Models
+from voice_rl_plugin.deciding.turn import Heard, Turn
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.home import Home, States
+from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.doors.broker import Broker
+from voice_rl_plugin.learning.store import ExperienceStore
+
+if TYPE_CHECKING:  # the policy would load onnxruntime for every command
+    from voice_rl_plugin.deciding.memory import Memory
+    from voice_rl_plugin.understanding.onnx_policy import Policy
+
+
+class Decider(Protocol):
+    """The brain."""
+
+    def set_home(self, home: Home) -> None:
+        """Replace the home."""
+
+    def set_policy(self, policy: "Policy") -> None:
+        """Replace the policy."""
+
+    def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
+        """Whether a correction of these words may be learned by heart."""
+
+    def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
+        """Decide about one utterance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the daemon is made of; build.py makes the real ones."""
+
+    config: Config
+    broker: Broker
+    store: ExperienceStore
+    models: Models
+    executor: Executor
+    make_decider: "Callable[[Policy, Home, Memory], Decider]"
+    load_policy: "Callable[[Path], Policy]"
+    probe_model: Callable[[Path], None]
+    file_home: Home | None = None
+    clock: Callable[[], float] = time.time
+    """Unix seconds."""
+    monotonic: Callable[[], float] = time.monotonic
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
