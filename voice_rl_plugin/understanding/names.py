@@ -44,6 +44,28 @@ class _Form:
     score: float
 
 
+_ENGLISH_DIGITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+).split()
+_HAN_DIGITS = "零 一 二 三 四 五 六 七 八 九 十 十一 十二 十三 十四 十五 十六 十七 十八 十九 二十".split()
+
+
+def _spoken_numbers(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the other ways in which a name with a number is said: Lamp 2 is "lamp two", 插座1 is 一号插座."""
+    places = [i for i, word in enumerate(words) if word.isdigit() and int(word) < len(_ENGLISH_DIGITS)]
+    if not places:
+        return []
+    if not any(is_han(word) for word in words):
+        return [tuple(_ENGLISH_DIGITS[int(w)] if i in places else w for i, w in enumerate(words))]
+    last = places[-1]
+    before, after = words[:last], words[last + 1 :]
+    spoken = [(words[last],), tuple(_HAN_DIGITS[int(words[last])])]
+    variants = [before + number + after for number in spoken[1:]]
+    if not after or after == ("号",):
+        variants += [form for number in spoken for form in (before + number + ("号",), number + ("号",) + before)]
+    return [variant for variant in variants if variant != words]
+
+
 class NameIndex:
     """All forms of all names of a home; built once a home, in about 20 microseconds an entity."""
 
@@ -83,6 +105,12 @@ class NameIndex:
                     self._add(_Form(words[1:], thing, thing_id, "full", 1.0))
 
     def _add(self, form: _Form) -> None:
+        self._add_one(form)
+        if form.form != "partial":
+            for words in _spoken_numbers(form.words):
+                self._add_one(_Form(words, form.thing, form.id, form.form, form.score))
+
+    def _add_one(self, form: _Form) -> None:
         known = self._forms.setdefault(form.words, [])
         if any(f.thing == form.thing and f.id == form.id and f.score >= form.score for f in known):
             return
