@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.home import Home, States
+from voice_rl_plugin.understanding.colours import COLORS
+from voice_rl_plugin.understanding.text import is_han
 
 REASONS: dict[str, dict[str, str]] = {
     "en": {
@@ -125,6 +127,38 @@ _VERBS = {
     },
 }
 
+_INTENTS = {
+    "en": {
+        "": "hand that to Home Assistant",
+        "HassStartTimer": "set a timer",
+        "HassCancelTimer": "cancel the timer",
+        "HassPauseTimer": "pause the timer",
+        "HassTimerStatus": "check the timer",
+        "HassListAddItem": "add that to the list",
+        "HassShoppingListAddItem": "add that to the shopping list",
+        "HassListRemoveItem": "take that off the list",
+        "HassGetWeather": "tell you the weather",
+        "HassGetCurrentTime": "tell you the time",
+        "HassGetCurrentDate": "tell you the date",
+        "HassBroadcast": "announce that",
+        "HassMediaSearchAndPlay": "look for that and play it",
+    },
+    "zh": {
+        "": "交给Home Assistant",
+        "HassStartTimer": "设个计时器",
+        "HassCancelTimer": "取消计时器",
+        "HassPauseTimer": "暂停计时器",
+        "HassTimerStatus": "看看计时器",
+        "HassListAddItem": "加到清单里",
+        "HassShoppingListAddItem": "加到购物清单里",
+        "HassListRemoveItem": "从清单里去掉",
+        "HassGetWeather": "看看天气",
+        "HassGetCurrentTime": "报一下时间",
+        "HassGetCurrentDate": "报一下日期",
+        "HassBroadcast": "广播这句话",
+        "HassMediaSearchAndPlay": "找来播放",
+    },
+}
 _STATES_ZH = {
     "on": "开着",
     "off": "关着",
@@ -172,6 +206,9 @@ def describe(actions: Sequence[Action], home: Home, language: str, *, with_area:
     parts = []
     for action in actions:
         service = action.service.partition(".")[2]
+        if action.domain == "intent":
+            parts.append(_INTENTS[language].get(service, _INTENTS[language][""]))
+            continue
         named = name_targets(action.targets, home, language, with_area=with_area)
         amount = _amount(action, language)
         verb = _VERBS[language].get(service, "{x}")
@@ -197,10 +234,15 @@ def _amount(action: Action, language: str) -> str:
         more = data["temperature_step"] > 0
         return ("高一点" if more else "低一点") if zh else ("up a bit" if more else "down a bit")
     if "color_name" in data:
-        return f"成{data['color_name']}" if zh else f"to {data['color_name']}"
+        return f"成{_color(data['color_name'])}" if zh else f"to {data['color_name']}"
     if "color_temp_kelvin" in data:
         return f"到{data['color_temp_kelvin']}K" if zh else f"to {data['color_temp_kelvin']} K"
     return ""
+
+
+def _color(name: str) -> str:
+    """Return the Chinese name of a colour."""
+    return next((n for n in COLORS.get(name, ()) if is_han(n)), name)
 
 
 def question_between(labels: Sequence[str], language: str) -> str:
