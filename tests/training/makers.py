@@ -1,7 +1,7 @@
 """Small values for the tests of the learning loop: a home, an untrained little model, scripted transitions."""
 
-import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,9 @@ def make_networks(*, seed: int = 0) -> tuple[Encoder, Scorer]:
 def make_base(folder: Path, networks: tuple[Encoder, Scorer]) -> Path:
     """Write networks as a shipped base model."""
     folder.mkdir(parents=True)
-    export_graphs(*networks, folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of itself
+        export_graphs(*networks, folder)
     (folder / "model_card.md").write_text("# base\n", encoding="utf-8")
     write_manifest(folder, version="base", parent=None, measured={}, gate={}, created_at=1.0)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -90,7 +92,3 @@ def make_base(folder: Path, networks: tuple[Encoder, Scorer]) -> Path:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
-
-def digest(path: Path) -> str:
-    """Return a file's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -129,7 +129,7 @@ def test_adapter_begins_as_the_base_and_merges_exactly() -> None:
 
     real = ~batch["padding"]
     assert torch.allclose(adapter(logits, hidden, terms)[real], whole(encoder)[real], atol=1e-5)
-    assert float(adapter.penalty()) == 0.0
+    assert float(adapter.penalty().detach()) == 0.0
     with torch.no_grad():
         for parameter in adapter.parameters():
             parameter += torch.from_numpy(np.random.default_rng(7).normal(size=tuple(parameter.shape))).float()

@@ -180,8 +180,10 @@ def _gold(options: Sequence[Option], key: str) -> Gold | None:
 
 def _tagged(frame: Frame, actions: Sequence[Action], observation: Observation, situation: Situation) -> Iterator[tuple[Span, ...]]:
     """Yield ways to tag a clause: as it was read, with the target's own names, with values alone, with nothing."""
-    yield frame.spans
     inside = [m for m in observation.matches if m.start >= frame.start and m.end <= frame.end]
+    names_something = any(m.form in ("full", "stripped") for m in inside)
+    if frame.spans_of(*_PLACE_TAGS) or not names_something:  # what the words name is never taught to be nothing
+        yield frame.spans
     targets = {target for action in actions for target in action.targets}
     areas = {e.area for t in targets if (e := situation.home.entity_by_id.get(t)) is not None and e.area}
     own = [m for m in inside if (m.thing == "entity" and m.id in targets) or (m.thing == "area" and m.id in areas)]
@@ -192,7 +194,7 @@ def _tagged(frame: Frame, actions: Sequence[Action], observation: Observation, s
             if all(match.end <= s.start or match.start >= s.end for s in (*marked, *kept)):
                 marked.append(Span(tag="NAME" if match.thing == "entity" else "AREA", start=match.start, end=match.end))
         yield tuple(sorted((*marked, *kept), key=lambda s: s.start))
-    if any(m.form in ("full", "stripped") for m in inside) or _has_foreign_name(frame, observation):
+    if names_something or _has_foreign_name(frame, observation):
         return
     values = tuple(s for s in frame.spans if s.tag in _VALUE_TAGS)
     yield values

@@ -92,7 +92,7 @@ class NameIndex:
                     self._add(_Form(words[1:], "entity", entity.id, "full", 1.0))
                     words = words[1:]
                 stripped = self._without_area(words, entity.area)
-                if stripped and stripped != words:
+                if stripped and stripped != words and stripped not in nouns:  # 玄关灯 is no name for any 灯
                     self._add(_Form(stripped, "entity", entity.id, "stripped", 0.95))
                 self._add_parts(words, stripped, entity.id, place_words, nouns)
 
