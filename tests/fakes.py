@@ -221,6 +221,10 @@ class FakeDecider:
         """Whether a correction may be learned by heart."""
         return bool(utterance.text) and not any_risky(actions, self.home)
 
+    def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
+        """Decide a correction by heart."""
+        return self.hear(utterance, states=states, last=Turn(decision=judged, at=now), now=now, decision_id=decision_id).decision
+
     def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
         """Decide by heart."""
         del states

@@ -89,6 +89,12 @@ class Brain:
         decision = heard.decision
         return replace(heard, decision=replace(decision, decided_at=decision.decided_at or now, latency_ms=decision.latency_ms or took_ms))
 
+    def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
+        """Decide about the words of a correction; None when they ask for nothing."""
+        if self._decider is None:
+            return _refuse(utterance, decision_id, now)
+        return self._decider.correct(utterance, judged=judged, states=states, now=now, decision_id=decision_id)
+
     def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
         """Whether a correction of these words may be learned by heart."""
         return self._decider is not None and self._decider.may_remember(utterance, actions)

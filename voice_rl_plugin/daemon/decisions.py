@@ -57,13 +57,20 @@ class Decisions:
         self._clock = clock
         self._new_id = new_id
 
-    def hear(self, utterance: Utterance, *, last: Turn | None = None) -> Heard:
-        """Decide about an utterance, after the last turn in its place unless another one is given."""
-        last = last or self._conversations.turn(utterance, now=self._clock.mono())
+    def hear(self, utterance: Utterance) -> Heard:
+        """Decide about an utterance, after the last turn in its place."""
+        last = self._conversations.turn(utterance, now=self._clock.mono())
         heard = self._brain.hear(utterance, states=self._surroundings.states, last=last, now=self._clock.now(), decision_id=self._new_id())
         if heard.decision is None:
             return heard
-        return replace(heard, decision=replace(heard.decision, executor=self._execution.executor_of(heard.decision.actions)))
+        return replace(heard, decision=self._name_executor(heard.decision))
+
+    def correct(self, utterance: Utterance, judged: Decision) -> Decision | None:
+        """Decide about the words of a correction; None when they ask for nothing."""
+        decision = self._brain.correct(
+            utterance, judged=judged, states=self._surroundings.states, now=self._clock.now(), decision_id=self._new_id()
+        )
+        return None if decision is None else self._name_executor(decision)
 
     def carry_out(self, decision: Decision, *, message: Message, corrects: str | None = None) -> None:
         """Commit a decision, tell everybody, and act.
@@ -105,6 +112,9 @@ class Decisions:
             if decision.executor == self._execution.name:
                 self._conversations.add(Exchange(decision=decision, at=self._clock.mono()))
                 self._execution.carry_out(decision, is_retry=any(one.publishing_at is not None for one in mine))
+
+    def _name_executor(self, decision: Decision) -> Decision:
+        return replace(decision, executor=self._execution.executor_of(decision.actions))
 
     def _record(self, decision: Decision, last: Turn | None) -> bool:
         """Commit a decision; a store that cannot be written costs the row, never the lights."""

@@ -20,7 +20,7 @@ from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.deciding.memory import MemoryEntry, memory_words
 from voice_rl_plugin.deciding.safety import any_risky
-from voice_rl_plugin.deciding.turn import QUESTION_S, Turn
+from voice_rl_plugin.deciding.turn import QUESTION_S
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.domain.utterance import Utterance
@@ -198,12 +198,10 @@ class FeedbackDesk:
     def _correct(self, feedback: Feedback, exchange: Exchange, message: Message) -> None:
         """Decide the words of a correction, learn from them, take the wrong action back, and do the right one."""
         wrong, text = exchange.decision, feedback.correction_text or ""
-        heard = self._decisions.hear(
-            replace(wrong.utterance, text=text, id=None, said_at=0.0, user=feedback.user or wrong.utterance.user),
-            last=Turn(decision=wrong, at=wrong.decided_at),
+        right = self._decisions.correct(
+            replace(wrong.utterance, text=text, id=None, said_at=0.0, user=feedback.user or wrong.utterance.user), wrong
         )
-        right = heard.decision
-        actions = right.actions if right is not None else heard.feedback.correction if heard.feedback is not None else ()
+        actions = right.actions if right is not None else ()
         exchange.is_answered = True
         is_risky = any_risky(actions, self._surroundings.home) or (right is not None and right.is_risky)
         is_understood = right is not None and right.outcome == "act"

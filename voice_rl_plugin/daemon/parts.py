@@ -12,6 +12,7 @@ from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.reload import Models
 from voice_rl_plugin.deciding.turn import Heard, Turn
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors.broker import Broker
@@ -36,6 +37,9 @@ class Decider(Protocol):
 
     def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
         """Decide about one utterance."""
+
+    def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
+        """Decide about the words of a correction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,8 @@
     - {group: followup, after: "turn on the bar", say: "now at sixty", want: [...]}
     - {group: oos, say: "leave that bar off", want: reject}         # or clarify
     - {group: indirect, say: "it's dark", want_any: [[...], [...]]}   # several answers are right
+
+Other keys of an entry are notes of its writer.
 """
 
 import math
@@ -19,7 +21,6 @@ from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.errors import ConfigError
 
-_KEYS = frozenset({"group", "say", "area", "after", "want", "want_any", "note", "language"})
 VERDICTS = ("right", "wrong_action", "asked", "refused")
 
 
@@ -53,8 +54,6 @@ def parse_cases(document: Any, home: Home, *, where: str = "cases") -> tuple[Cas
 def _case(entry: Any, home: Home, where: str) -> Case:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("say"), str):
         raise ConfigError(f"{where}: expected a mapping with `say`, got {entry!r}")
-    if unknown := set(entry) - _KEYS:
-        raise ConfigError(f"{where}: unknown key {sorted(unknown)[0]!r}; expected some of {', '.join(sorted(_KEYS))}")
     area = entry.get("area")
     if area is not None:
         found = home.find_area(str(area))

@@ -89,6 +89,50 @@ class Decider:
         elapsed = (time.perf_counter() - started) * 1000
         return replace(heard, decision=replace(heard.decision, latency_ms=elapsed, decided_at=now, policy_version=self.policy.version))
 
+    def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
+        """Return what a correction means: a whole command, or what was decided, on what the words name instead.
+
+        Args:
+            utterance: the words of the correction, as said where the judged decision was made.
+            judged: the decision that was wrong.
+            states: live states; missing ones are unknown.
+            now: Unix seconds.
+            decision_id: id of the decision to be made.
+        """
+        decision = self.hear(utterance, states=states, last=Turn(decision=judged, at=now), now=now, decision_id=decision_id).decision
+        if decision is not None and (decision.outcome == "act" or decision.is_risky):
+            return decision
+        observation = observe(utterance.text, home=self.home, index=self._index, area=utterance.area)
+        if not observation.words:
+            return decision
+        situation = Situation(home=self.home, index=self._index, area=utterance.area, states=states)
+        actions = self._corrected(observation, decode(self.policy.read(observation))[-1], situation, judged)
+        if not actions:
+            return decision
+        base = Decision(
+            id=decision_id,
+            utterance=utterance,
+            language=decision.language if decision is not None else judged.language,
+            outcome="reject",
+            policy_version=self.policy.version,
+            decided_at=now,
+        )
+        if any_risky(actions, self.home):
+            return self._ask(base, [self._candidate(actions, 0.9, base.language)], "risky")
+        return self._act_corrected(base, actions)
+
+    def _act_corrected(self, base: Decision, actions: tuple[Action, ...]) -> Decision:
+        return replace(
+            base,
+            outcome="act",
+            stage="rule",
+            actions=actions,
+            candidates=(self._candidate(actions, 1.0, base.language),),
+            confidence=0.95,
+            reason=reason("corrected", base.language),
+            reason_code="corrected",
+        )
+
     def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
         """Whether a correction of these words may be learned by heart.
 
@@ -216,18 +260,7 @@ class Decider:
             if actions:
                 if any_risky(actions, self.home):
                     return Heard(decision=self._ask(base, [self._candidate(actions, 0.9, base.language)], "risky"), feedback=feedback("no"))
-                candidate = self._candidate(actions, 1.0, base.language)
-                decision = replace(
-                    base,
-                    outcome="act",
-                    stage="rule",
-                    actions=actions,
-                    candidates=(candidate,),
-                    confidence=0.95,
-                    reason=reason("corrected", base.language),
-                    reason_code="corrected",
-                )
-                return Heard(decision=decision, feedback=feedback("correct", actions))
+                return Heard(decision=self._act_corrected(base, actions), feedback=feedback("correct", actions))
             if verdict == "correct":
                 return Heard(decision=self._ask(base, list(judged.choices), "ambiguous"), feedback=feedback("no"))
         if pending is not None and verdict == "yes":
