@@ -14,6 +14,8 @@ from voice_rl_plugin.domain.transition import Transition
 from voice_rl_training.export import export_graphs, write_manifest
 from voice_rl_training.networks import Encoder, Scorer
 
+torch.set_num_threads(1)  # little networks are slower on several
+
 HOME = Home.from_mapping(
     {
         "language": "en",
@@ -91,4 +93,3 @@ def make_base(folder: Path, networks: tuple[Encoder, Scorer]) -> Path:
     manifest.pop("data_sha256", None)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
-

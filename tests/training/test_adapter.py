@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tests.training.makers import HOME, make_base, make_networks
 
+from tests.training.makers import HOME, make_base, make_networks
 from voice_rl_plugin.errors import ModelError
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES
 from voice_rl_plugin.understanding.features import observe
@@ -81,11 +81,11 @@ def test_save_networks_carries_the_adapter(base: Path, tmp_path: Path) -> None:
     """Changed heads, n-gram rows and scorer arrive in the files; the other n-gram rows keep their bytes."""
     encoder, scorer = load_networks(base)
     with torch.no_grad():
-        encoder.heads.weight += 0.1 * torch.randn_like(encoder.heads.weight)
-        encoder.heads.bias += 0.3
+        encoder.heads.weight.add_(0.1 * torch.randn_like(encoder.heads.weight))
+        encoder.heads.bias.add_(0.3)
         encoder.ngrams.weight[5:9] += 1.0
-        scorer.candidate[0].weight += 0.1
-        scorer.nothing[2].bias += 0.5
+        for parameter in (*scorer.candidate.parameters(), *scorer.nothing.parameters()):
+            parameter.add_(0.1)
 
     save_networks(encoder, scorer, base=base, folder=tmp_path)
 
@@ -99,7 +99,7 @@ def test_save_networks_refuses_another_trunk(base: Path, tmp_path: Path) -> None
     """Only the adapter may change: a trained trunk is an error that names the weight."""
     encoder, scorer = load_networks(base)
     with torch.no_grad():
-        encoder.lexical.bias += 0.1
+        encoder.lexical.bias.add_(0.1)
 
     with pytest.raises(ModelError, match=r"lexical\.bias differs from the base"):
         save_networks(encoder, scorer, base=base, folder=tmp_path)
@@ -132,7 +132,7 @@ def test_adapter_begins_as_the_base_and_merges_exactly() -> None:
     assert float(adapter.penalty().detach()) == 0.0
     with torch.no_grad():
         for parameter in adapter.parameters():
-            parameter += torch.from_numpy(np.random.default_rng(7).normal(size=tuple(parameter.shape))).float()
+            parameter.add_(torch.from_numpy(np.random.default_rng(7).normal(size=tuple(parameter.shape))).float())
     assert torch.allclose(adapter(logits, hidden, terms)[real], whole(adapter.merged(encoder))[real], atol=1e-4)
 
 

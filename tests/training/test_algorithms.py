@@ -28,7 +28,7 @@ def test_corrections_only_ignores_masked_candidates() -> None:
 
 
 def test_logged_rewards_push_up_what_was_right_and_down_what_was_wrong() -> None:
-    """p = 0.8: a +1 costs -ln 0.8, a -1 costs -ln 0.2, and -0.3 is right with probability 0.35."""
+    """With p = 0.8 a +1 costs -ln 0.8, a -1 costs -ln 0.2, and -0.3 is right with probability 0.35."""
     log_p = torch.log(torch.tensor([[0.8, 0.2]]))
     taken = torch.zeros(1, dtype=torch.int64)
 

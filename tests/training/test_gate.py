@@ -1,8 +1,8 @@
 """The gate: what it lets through, and which figure it names when it does not; and the figures of evaluation by hand."""
 
 import pytest
-from tests.training.makers import DESK_OFF, DESK_ON, HOME
 
+from tests.training.makers import DESK_OFF, DESK_ON, HOME
 from voice_rl_plugin.domain.action import parse_action
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.utterance import Utterance
@@ -12,7 +12,9 @@ from voice_rl_training.gate import Pairs, judge_challenger, mcnemar, non_inferio
 CASE = Case(text="desk lamp on", home=HOME, want=(DESK_ON,), area="den")
 
 
-def decide(outcome: str, *, actions: tuple[str, ...] = (), code: str = "", choices: tuple[str, ...] = (), confidence: float = 0.9) -> Decision:
+def decide(
+    outcome: str, *, actions: tuple[str, ...] = (), code: str = "", choices: tuple[str, ...] = (), confidence: float = 0.9
+) -> Decision:
     """Return a decision."""
     return Decision(
         id="1",
@@ -91,7 +93,8 @@ def test_scorecard_counts_precision_and_recall() -> None:
 
     card = scorecard([*acts, Judged(case=CASE, decision=decide("reject"), verdict="refused")])
 
-    assert (card.precision, card.recall, card.accuracy, card.wrong_actions) == (pytest.approx(2 / 3), 0.5, 0.5, 1)
+    assert card.precision == pytest.approx(2 / 3)
+    assert (card.recall, card.accuracy, card.wrong_actions) == (0.5, 0.5, 1)
 
 
 def test_gate_passes_what_loses_nothing() -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.training.makers import DEN_OFF, DESK_OFF, DESK_ON, FAN_ON, HOME
 
+from tests.training.makers import DEN_OFF, DESK_OFF, DESK_ON, FAN_ON, HOME
 from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.frame import TAGS
 from voice_rl_plugin.understanding.frames import HEAD_SIZES, Logits, split_heads

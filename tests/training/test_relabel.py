@@ -1,7 +1,6 @@
 """Hindsight relabelling: what a log teaches, and what it must not."""
 
 from tests.training.makers import DESK_OFF, DESK_ON, FAN_ON, make_transition
-
 from voice_rl_training.relabel import MOST_WEIGHT, relabel
 
 
@@ -45,7 +44,7 @@ def test_relabel_silence_and_a_bare_no_name_nothing() -> None:
 
 
 def test_relabel_answers_of_a_dialogue_are_left_out() -> None:
-    """"The left one" means nothing without its question, so it teaches nothing."""
+    """An answer such as "the left one" means nothing without its question, so it teaches nothing."""
     assert relabel([make_transition("1", "the left one", done=(DESK_ON,), right=(DESK_ON,), stage="rule")]).judged == 0
 
 

@@ -39,7 +39,7 @@ class Adapter(nn.Module):
         heads, width = encoder.heads.weight.shape
         self.weight = nn.Parameter(torch.zeros(heads, width))
         self.bias = nn.Parameter(torch.zeros(heads))
-        self.terms = nn.Parameter(torch.zeros(1 + len(buckets), CLAUSE_HEADS))
+        self.terms = nn.Parameter(torch.zeros(len(buckets) + 1, CLAUSE_HEADS))
         """Row 0 belongs to all other buckets and stays 0."""
         self.register_buffer("buckets", torch.from_numpy(np.asarray(buckets, np.int64)), persistent=False)
 
@@ -90,15 +90,16 @@ def drift(output: Tensor, base: Tensor, batch: Batch) -> Tensor:
     real = ~batch["padding"]
     total = output.sum() * 0
     for now, then in zip(
-        clause_means(output, batch["clause_starts"], batch["padding"])[0].split(sizes, -1)[:3],
-        clause_means(base, batch["clause_starts"], batch["padding"])[0].split(sizes, -1)[:3],
+        torch.split(clause_means(output, batch["clause_starts"], batch["padding"])[0], sizes, -1)[:3],
+        torch.split(clause_means(base, batch["clause_starts"], batch["padding"])[0], sizes, -1)[:3],
         strict=True,
     ):
         total = total + kl_div(now.log_softmax(-1), then.log_softmax(-1), log_target=True, reduction="batchmean")
-    tags, then_tags = output.split(sizes, -1)[3][real], base.split(sizes, -1)[3][real]
+    heads, base_heads = torch.split(output, sizes, -1), torch.split(base, sizes, -1)
+    tags, then_tags = heads[3][real], base_heads[3][real]
     total = total + kl_div(tags.log_softmax(-1), then_tags.log_softmax(-1), log_target=True, reduction="batchmean")
     for head in (4, 5):  # a span begins, a clause begins: yes or no
-        now, then = output.split(sizes, -1)[head][real], base.split(sizes, -1)[head][real]
+        now, then = heads[head][real], base_heads[head][real]
         now, then = torch.cat([now, -now], -1) / 2, torch.cat([then, -then], -1) / 2
         total = total + kl_div(now.log_softmax(-1), then.log_softmax(-1), log_target=True, reduction="batchmean")
     return total

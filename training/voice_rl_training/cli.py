@@ -1,4 +1,8 @@
-"""The command line `voice-rl-train`: makes the base from source, and challengers from a home's log."""
+"""The command line `voice-rl-train`: makes the base from source, and challengers from a home's log.
+
+Each command imports what it needs: torch takes seconds to load, and --help and a wrong option answer at once.
+"""
+# ruff: noqa: PLC0415
 
 import argparse
 import json
@@ -91,10 +95,14 @@ def _add_pretrain(commands: Any) -> None:
     )
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped base.yaml when missing")
     parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing")
-    parser.add_argument("--work", metavar="DIR", type=Path, default=Path("build/pretrain"), help="corpus and checkpoints (default: %(default)s)")
+    parser.add_argument(
+        "--work", metavar="DIR", type=Path, default=Path("build/pretrain"), help="corpus and checkpoints (default: %(default)s)"
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--version", default=BASE, help="its version (default: %(default)s)")
-    parser.add_argument("--processes", metavar="N", type=int, default=os.cpu_count() or 1, help="processes that make the corpus (default: %(default)s)")
+    parser.add_argument(
+        "--processes", metavar="N", type=int, default=os.cpu_count() or 1, help="processes that make the corpus (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="progress as JSON lines")
 
 
@@ -108,7 +116,11 @@ def _add_corpus(commands: Any) -> None:
     actions = family.add_subparsers(title="actions", metavar="ACTION", required=True)
     _command(actions, "check", "read the whole phrasebook and count its frames", run=_corpus_check, example="voice-rl-train corpus check")
     show = _command(
-        actions, "show", "print labelled sentences in random homes", run=_corpus_show, example="voice-rl-train corpus show --language zh --count 5"
+        actions,
+        "show",
+        "print labelled sentences in random homes",
+        run=_corpus_show,
+        example="voice-rl-train corpus show --language zh --count 5",
     )
     show.add_argument("--language", choices=("en", "zh"), default="en")
     show.add_argument("--count", type=int, default=10, metavar="N")
@@ -125,7 +137,9 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped home.yaml when missing")
     parser.add_argument("--least-labels", metavar="N", type=int, help="train from this many labels on (default: the recipe's)")
     parser.add_argument("--algorithm", metavar="NAME", help="corrections_only or logged_rewards (default: the recipe's)")
-    parser.add_argument("--threads", metavar="N", type=int, default=2, help="processor cores to use (default: %(default)s)")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=1, help="threads of torch; more are slower where others are busy (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="progress and result as JSON lines")
 
 
@@ -185,9 +199,6 @@ def _add_export(commands: Any) -> None:
     parser.add_argument("--version", help="its version (default: the folder's name)")
 
 
-# The heavy imports stay inside the commands: --help answers at once.
-
-
 def _pretrain(args: argparse.Namespace) -> int:
     from voice_rl_training.evaluation import scorecard
     from voice_rl_training.export import export_graphs, write_manifest
@@ -224,7 +235,9 @@ def _corpus_check(_args: argparse.Namespace) -> int:
         for voice, book in sorted(load(language).items()):
             moods = Counter(frame.mood for frame in book.frames)
             negatives = sum(1 for frame in book.frames if frame.is_negative)
-            print(f"{language} {voice:<10} {len(book.frames):6} frames, {100 * negatives / max(1, len(book.frames)):.0f} % negative: ", end="")
+            print(
+                f"{language} {voice:<10} {len(book.frames):6} frames, {100 * negatives / max(1, len(book.frames)):.0f} % negative: ", end=""
+            )
             print(", ".join(f"{mood} {count}" for mood, count in moods.most_common()))
     return 0
 
@@ -355,7 +368,9 @@ def _evaluate(args: argparse.Namespace) -> int:
         bound = 100 * card["wrong_actions_upper_bound"]
         print(f"{name}: {card['cases']} cases, {card['wrong_actions']} wrong actions (at most {bound:.2f} %), ", end="")
         print(f"right {100 * card['accuracy']:.1f} %, asked {card['asked']}, refused {card['refused']}, ", end="")
-        print(f"precision {100 * card['precision']:.1f} %, recall {100 * card['recall']:.1f} %, calibration error {card['calibration_error']:.3f}")
+        print(
+            f"precision {100 * card['precision']:.1f} %, recall {100 * card['recall']:.1f} %, calibration error {card['calibration_error']:.3f}"
+        )
         for one in [one for one in judged if one.verdict == "wrong_action"][:_SHOWN_ROWS]:
             print(f"    {one.case.text!r}: {'; '.join(action.to_line() for action in one.decision.actions)}")
     return 0

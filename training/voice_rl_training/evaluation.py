@@ -9,6 +9,7 @@
 WRONG is an action that nobody asked for: it comes first on every scorecard, with the upper bound that the sample allows.
 """
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,7 +153,9 @@ def hear_all(policy: Policy, cases: Iterable[Case], *, memory: Iterable[MemoryEn
         utterance = Utterance(text=case.text, language=case.language, area=case.area, door="dry_run")
         decision = decider.hear(utterance, states=states, last=last, now=_NOW, decision_id=str(number)).decision
         if decision is None:  # heard as a judgement of the command before
-            decision = Decision(id=str(number), utterance=utterance, language=case.language or "en", outcome="reject", reason_code="feedback")
+            decision = Decision(
+                id=str(number), utterance=utterance, language=case.language or "en", outcome="reject", reason_code="feedback"
+            )
         judged.append(Judged(case=case, decision=decision, verdict=judge(case, decision)))
     return judged
 
@@ -297,8 +300,6 @@ def cases_of_samples(samples: Iterable[Sample]) -> Iterator[Case]:
 
 def actions_of_key(key: str) -> Iterator[Action]:
     """Yield the actions that a candidate's key stands for."""
-    import json  # noqa: PLC0415 - only here
-
     decoder = json.JSONDecoder()
     start = 0
     while start < len(key):

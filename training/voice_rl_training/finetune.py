@@ -124,9 +124,7 @@ def reads_as(encoder: Encoder, sample: Sample) -> bool:
     if any(tag != TAGS[best] for tag, best in zip(sample.tags, logits.tags.argmax(1), strict=True)):
         return False
     return all(
-        frame.mood == clause.mood
-        and clause.operation in (None, frame.operation)
-        and clause.property in (None, frame.property)
+        frame.mood == clause.mood and clause.operation in (None, frame.operation) and clause.property in (None, frame.property)
         for frame, clause in zip(frames, sample.clauses, strict=True)
     )
 
@@ -172,7 +170,9 @@ def _draw(count: int, size: int, generator: torch.Generator) -> Tensor:
 
 
 def _part(rows: ChoiceRows, chosen: Tensor) -> ChoiceRows:
-    return ChoiceRows(features=rows.features[chosen], missing=rows.missing[chosen], context=rows.context[chosen], targets=rows.targets[chosen])
+    return ChoiceRows(
+        features=rows.features[chosen], missing=rows.missing[chosen], context=rows.context[chosen], targets=rows.targets[chosen]
+    )
 
 
 def labelled_rows(encoder: Encoder, samples: Sequence[LabelledSample]) -> tuple[ChoiceRows, Tensor]:
@@ -241,5 +241,5 @@ def calibrate(scorer: Scorer, rows: ChoiceRows) -> None:
     fitted = _temperature(scorer, rows)
     scorer.temperature.data = before
     for layer in (scorer.candidate[4], scorer.nothing[2]):
-        layer.weight *= before / fitted
-        layer.bias *= before / fitted
+        for parameter in layer.parameters():
+            parameter *= before / fitted

@@ -129,7 +129,14 @@ def non_inferior(name: str, pairs: Pairs, *, margin: float = MARGIN) -> Check:
     passed = bound >= -margin and not (new > gone and chance < _LIKELY)
     detail = f"{100 * difference:+.2f} points, with 95 % confidence at least {100 * bound:+.2f} (allowed {-100 * margin:+.2f})"
     detail += f"; wrong actions {new} new, {gone} gone"
-    figures = {"cases": count, "lost": lost, "gained": gained, "lower_bound": round(bound, 6), "new_wrong_actions": new, "gone_wrong_actions": gone}
+    figures = {
+        "cases": count,
+        "lost": lost,
+        "gained": gained,
+        "lower_bound": round(bound, 6),
+        "new_wrong_actions": new,
+        "gone_wrong_actions": gone,
+    }
     return Check(name=name, passed=passed, detail=detail, figures=figures)
 
 
@@ -139,8 +146,17 @@ def gain(pairs: Pairs) -> Check:
     new, gone = len(pairs.newly_wrong()), len(pairs.no_longer_wrong())
     chance = mcnemar(gained, lost)
     passed = gained >= lost and not (new > gone and mcnemar(new, gone) < _LIKELY)
-    detail = f"{gained} gained, {lost} lost of {len(pairs.champion)} held-out labels (p = {chance:.3f}); wrong actions {new} new, {gone} gone"
-    figures = {"cases": len(pairs.champion), "gained": gained, "lost": lost, "p": round(chance, 6), "new_wrong_actions": new, "gone_wrong_actions": gone}
+    detail = (
+        f"{gained} gained, {lost} lost of {len(pairs.champion)} held-out labels (p = {chance:.3f}); wrong actions {new} new, {gone} gone"
+    )
+    figures = {
+        "cases": len(pairs.champion),
+        "gained": gained,
+        "lost": lost,
+        "p": round(chance, 6),
+        "new_wrong_actions": new,
+        "gone_wrong_actions": gone,
+    }
     return Check(name="labelled", passed=passed, detail=detail, figures=figures)
 
 

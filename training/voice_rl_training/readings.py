@@ -145,9 +145,7 @@ def _read_clause(
             if best is not None and score <= best[0]:
                 continue
             mood = "question" if operation == "query" else max(("command", "wish"), key=lambda m: moods[MOODS.index(m)])
-            certain = replace(
-                tagged, moods={m: float(m == mood) for m in MOODS}, operations=((operation, 1.0),), properties=((prop, 1.0),)
-            )
+            certain = replace(tagged, moods={m: float(m == mood) for m in MOODS}, operations=((operation, 1.0),), properties=((prop, 1.0),))
             gold = _gold(clause_options(observation, certain, situation, clauses=clauses).options, key)
             if gold is not None:
                 best = (score, _Reading(frame=certain, mood=mood, operation=operation, property=prop, gold=gold))

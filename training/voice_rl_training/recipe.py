@@ -61,13 +61,13 @@ class FinetuneRecipe:
     least_labels: int = 100
     """With fewer, nothing is trained: memory does the work."""
     steps: int = 300
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     term_learning_rate: float = 2e-2
     penalty: float = 2e-3
     """Weight of the squared distance from the base."""
     labelled_a_step: int = 128
     replay_a_step: int = 256
-    drift_weight: float = 4.0
+    drift_weight: float = 30.0
     """Weight of what replayed sentences move away from the base's readings."""
     replay_weight: float = 2.0
     """Weight of the replayed choices beside the labelled ones."""

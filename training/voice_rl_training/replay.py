@@ -1,7 +1,7 @@
 """Replay: ordinary commands that a challenger must not forget, from the generic corpus and from this home's own names.
 
-    generic   the phrasebook's frames in random homes
-    home      the same frames in the home that the daemon cached
+generic   the phrasebook's frames in random homes
+home      the same frames in the home that the daemon cached
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ from voice_rl_training.corpus.samples import Sample, Stage, sample
 _TRIES = 4
 
 
-def generic_samples(count: int, *, seed: int, use: str = "encoder", languages: tuple[str, ...] = LANGUAGES, noise: float = 0.2) -> list[Sample]:
+def generic_samples(
+    count: int, *, seed: int, use: str = "encoder", languages: tuple[str, ...] = LANGUAGES, noise: float = 0.2
+) -> list[Sample]:
     """Return samples in random homes, as many of each language.
 
     Args:
@@ -35,7 +37,9 @@ def generic_samples(count: int, *, seed: int, use: str = "encoder", languages: t
     return made
 
 
-def home_samples(home: Home, count: int, *, seed: int, use: str = "encoder", languages: tuple[str, ...] = LANGUAGES, noise: float = 0.1) -> list[Sample]:
+def home_samples(
+    home: Home, count: int, *, seed: int, use: str = "encoder", languages: tuple[str, ...] = LANGUAGES, noise: float = 0.1
+) -> list[Sample]:
     """Return samples spoken in one home; fewer when it has little to speak of. The arguments are those of `generic_samples`."""
     if not home.exposed:
         return []

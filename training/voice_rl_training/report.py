@@ -22,8 +22,8 @@ def retraining_report(manifest: Mapping[str, Any], gate: GateReport) -> str:
         "",
         f"Gate: **{'passed' if gate.passed else 'failed'}**" + ("" if gate.passed else f" ({gate.failed_gate}); the champion stays") + ".",
         "",
-        f"Learned from {metrics['labels']} labels out of {metrics['judged']} judged decisions with `{metrics['algorithm']}`; "
-        f"{metrics['contested']} sentences were contested, {metrics['unreadable']} only memory can hold. "
+        f"Learned from {metrics['labels']} labels out of {metrics['judged']} judged decisions with `{metrics['algorithm']}`.",
+        f"{metrics['contested']} sentences were contested; {metrics['unreadable']} only memory can hold.",
         f"Training took {metrics['train_s']} s, all of it {metrics['total_s']} s.",
         "",
         "| check | passed | figure |",

@@ -1,6 +1,6 @@
 """Retraining: the whole offline loop, from the experience store to a gated version in the model store.
 
-    transitions -> labels (hindsight) -> readings -> base + adapter, with replay -> policy.onnx -> champion and challenger compared -> gate -> promoted
+transitions -> labels (hindsight) -> readings -> base + adapter, with replay -> policy.onnx -> champion and challenger compared -> gate -> promoted
 """
 
 import hashlib
@@ -23,7 +23,6 @@ from voice_rl_plugin.learning.archive import import_archive
 from voice_rl_plugin.learning.models import BASE, ModelStore
 from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore
 from voice_rl_plugin.understanding.features import FEATURE_VERSION
-from voice_rl_plugin.understanding.frames import split_heads
 from voice_rl_plugin.understanding.onnx_policy import READER_FILE, SCORER_FILE, OnnxPolicy, Policy
 from voice_rl_training.corpus.samples import Sample, Stage
 from voice_rl_training.evaluation import (
@@ -288,7 +287,9 @@ def make_lesson(read: Read, home: Home, recipe: FinetuneRecipe, *, progress: Pro
     calibration = generic_samples(half, seed=_CALIBRATION_SEED, use="calibration")
     calibration += home_samples(home, recipe.calibration_samples - half, seed=_CALIBRATION_SEED, use="calibration", languages=languages)
     progress("replay", 0.2)
-    return Lesson(labelled=read.samples, replay=_shuffled(replay), choices=_shuffled(choices), calibration=_shuffled(calibration), logged=read.logged)
+    return Lesson(
+        labelled=read.samples, replay=_shuffled(replay), choices=_shuffled(choices), calibration=_shuffled(calibration), logged=read.logged
+    )
 
 
 def _shuffled(samples: Sequence[Sample]) -> list[Sample]:
@@ -310,7 +311,11 @@ def compare(
     languages = languages_of(home, {sample.language for sample in lesson.labelled})
     entries = tuple(entry for entry in memory if not entry.is_contested)
     remembered = [Case(text=e.words, home=home, want=e.actions or "reject", area=e.area, group="memory") for e in entries]
-    pairs = {"memory": Pairs(champion=hear_all(champion, remembered, memory=entries), challenger=hear_all(challenger, remembered, memory=entries))}
+    pairs = {
+        "memory": Pairs(
+            champion=hear_all(champion, remembered, memory=entries), challenger=hear_all(challenger, remembered, memory=entries)
+        )
+    }
     golden = golden_cases()
     pairs["golden"] = Pairs(champion=hear_all(champion, golden), challenger=hear_all(challenger, golden))
     progress("comparing: golden", 0.42)

@@ -195,7 +195,9 @@ def save_networks(encoder: Encoder, scorer: Scorer, *, base: Path, folder: Path)
         graph.replace("ngrams.rows", rows)
         graph.replace("ngrams.scale", scales)
     weigher = _Graph(base / SCORER_FILE)
-    _check_frozen(scorer, first_scorer, trained=tuple(f"{n}.{p}" for n in (*_CANDIDATE, *_NOTHING) for p in ("weight", "bias")), path=weigher.path)
+    _check_frozen(
+        scorer, first_scorer, trained=tuple(f"{n}.{p}" for n in (*_CANDIDATE, *_NOTHING) for p in ("weight", "bias")), path=weigher.path
+    )
     state = scorer.state_dict()
     for name, constant in _scorer_constants(weigher).items():
         value = state[name].detach().numpy()

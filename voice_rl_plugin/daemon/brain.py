@@ -85,15 +85,17 @@ class Brain:
         heard = self._decider.hear(utterance, states=states, last=last, now=now, decision_id=decision_id)
         if heard.decision is None:
             return heard
-        took_ms = (time.perf_counter() - begun) * 1000.0
-        decision = heard.decision
-        return replace(heard, decision=replace(decision, decided_at=decision.decided_at or now, latency_ms=decision.latency_ms or took_ms))
+        return replace(heard, decision=_stamp(heard.decision, now=now, took_ms=(time.perf_counter() - begun) * 1000.0))
 
     def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
         """Decide about the words of a correction; None when they ask for nothing."""
         if self._decider is None:
             return _refuse(utterance, decision_id, now)
-        return self._decider.correct(utterance, judged=judged, states=states, now=now, decision_id=decision_id)
+        begun = time.perf_counter()
+        decision = self._decider.correct(utterance, judged=judged, states=states, now=now, decision_id=decision_id)
+        if decision is None:
+            return None
+        return _stamp(decision, now=now, took_ms=(time.perf_counter() - begun) * 1000.0)
 
     def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
         """Whether a correction of these words may be learned by heart."""
@@ -162,6 +164,10 @@ class Brain:
     def _roll_back_quietly(self, now: float) -> None:
         self._models.rollback(at=now)
         self._watch.accept()
+
+
+def _stamp(decision: Decision, *, now: float, took_ms: float) -> Decision:
+    return replace(decision, decided_at=decision.decided_at or now, latency_ms=decision.latency_ms or took_ms)
 
 
 def _refuse(utterance: Utterance, decision_id: str, now: float) -> Decision:

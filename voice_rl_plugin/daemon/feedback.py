@@ -83,7 +83,7 @@ class FeedbackDesk:
         )
         if confirmation.verdict == "undo":
             if decision.outcome == "clarify" and not exchange.is_answered:
-                raise MessageError(f"confirm: decision {decision.id} asked and did nothing; there is nothing to undo")
+                raise MessageError("confirm: the decision only asked; there is nothing to undo")
             self.learn(feedback, decision)
             self._outlet.say(self._execution.take_back(decision), decision)
         elif confirmation.correction_text is not None:
@@ -91,7 +91,7 @@ class FeedbackDesk:
         elif decision.outcome == "clarify" and (confirmation.verdict == "yes" or confirmation.choice is not None):
             self._answer(confirmation, exchange, feedback)
         elif confirmation.choice is not None:
-            raise MessageError(f"confirm: choice: decision {decision.id} asked nothing")
+            raise MessageError("confirm: choice: the decision asked nothing")
         else:
             if decision.outcome == "clarify" and exchange.age_s(self._clock.mono()) <= QUESTION_S:
                 exchange.is_answered = True

@@ -14,6 +14,7 @@ import yaml
 
 from voice_rl_plugin.demo.broker import EmbeddedBroker
 from voice_rl_plugin.demo.line import Line
+from voice_rl_plugin.demo.script import EXPECT
 from voice_rl_plugin.demo.simulated import SimulatedHome
 from voice_rl_plugin.demo.view import Output, View
 from voice_rl_plugin.domain.home import Home
@@ -95,7 +96,8 @@ def run_session(settings: DemoSettings, lines: Iterable[str], *, write: Output, 
                     break
             return 0
         for text in lines:
-            write(f"{view.prompt}{text}")
+            if not text.startswith(EXPECT):
+                write(f"{view.prompt}{text}")
             if not view.take(text):
                 break
         view.show_score()

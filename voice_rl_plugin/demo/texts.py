@@ -16,6 +16,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
             "  :retrain                learn from the rewards so far      :help      :quit"
         ),
         "act": "acts",
+        "answer": "answers",
         "clarify": "asks",
         "reject": "refuses",
         "silence": "no answer within {seconds} s; see the daemon's log: {log}",
@@ -24,6 +25,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "area": "you are in: {area}",
         "nowhere": "nowhere in particular",
         "unknown_command": "no such command; :help lists them",
+        "memory": "memory",
+        "rule": "rule",
+        "policy": "model",
+        "exploration": "exploration",
         "sure": "{pct} % sure",
         "noted": "noted",
         "change": "{name}: {before} -> {after}",
@@ -45,6 +50,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
             "  :retrain                用目前的奖励重新训练      :help      :quit"
         ),
         "act": "执行",
+        "answer": "回答",
         "clarify": "询问",
         "reject": "不执行",
         "silence": "{seconds} 秒内没有回答；请看日志：{log}",
@@ -53,6 +59,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "area": "你在：{area}",
         "nowhere": "没有指定房间",
         "unknown_command": "没有这个命令；:help 列出所有命令",
+        "memory": "记忆",
+        "rule": "规则",
+        "policy": "模型",
+        "exploration": "探索",
         "sure": "把握 {pct} %",
         "noted": "记下了",
         "change": "{name}：{before} -> {after}",
@@ -62,6 +72,24 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "stopped": "守护进程已停止（退出码 {code}）；日志：{log}",
     },
 }
+
+
+STATE_WORDS: Mapping[str, str] = {
+    "on": "开",
+    "off": "关",
+    "open": "开",
+    "closed": "关",
+    "locked": "锁着",
+    "unlocked": "没锁",
+    "playing": "播放",
+    "paused": "暂停",
+    "idle": "空闲",
+    "docked": "在充电座",
+    "cleaning": "打扫中",
+    "heat": "制热",
+    "cool": "制冷",
+}
+"""States in Chinese; the others stay as they are."""
 
 
 def say(language: str, key: str, **values: object) -> str:

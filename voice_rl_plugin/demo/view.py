@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from voice_rl_plugin.demo.devices import RefusedError
+from voice_rl_plugin.demo.devices import NEUTRAL_KELVIN, RefusedError
 from voice_rl_plugin.demo.line import Incoming, Line
 from voice_rl_plugin.demo.script import EXPECT, meets
 from voice_rl_plugin.demo.simulated import SimulatedHome
-from voice_rl_plugin.demo.texts import say
+from voice_rl_plugin.demo.texts import STATE_WORDS, say
 from voice_rl_plugin.domain.action import Action, parse_action
+from voice_rl_plugin.domain.decision import STAGES
 from voice_rl_plugin.domain.home import EntityState, Home, States
 from voice_rl_plugin.errors import ConfigError
 
@@ -123,10 +124,9 @@ class View:
             self._say("nothing")
             return
         judgement["decision_id"] = self._last["decision_id"]
-        is_short = judgement["verdict"] in ("yes", "no") and "correction" not in judgement and self._last.get("outcome") != "clarify"
-        answered = self._exchange(
-            "confirm", judgement, wait_s=JUDGEMENT_S if is_short else ANSWER_S, needs_answer=not is_short and judgement["verdict"] != "no"
-        )
+        asked = self._last.get("outcome") == "clarify"
+        is_short = "correction" not in judgement and (judgement["verdict"] == "no" or (judgement["verdict"] == "yes" and not asked))
+        answered = self._exchange("confirm", judgement, wait_s=JUDGEMENT_S if is_short else ANSWER_S, needs_answer=not is_short)
         if is_short and not answered:
             self._say("noted")
 
@@ -177,17 +177,21 @@ class View:
 
     def _spoken(self) -> tuple[object, ...]:
         """Return what the last decision has already shown."""
-        return () if self._last is None else (self._last.get("question"), self._last.get("reason"))
+        if self._last is None:
+            return ()
+        return self._last.get("question"), self._last.get("reason") if self._last.get("outcome") != "act" else None
 
     def _show_decision(self, fields: Mapping[str, Any]) -> None:
         outcome = str(fields.get("outcome", "?"))
         sure = say(self._language, "sure", pct=round(100 * float(fields.get("confidence") or 0)))
-        figures = f"({fields.get('stage', '')}, {sure}, {fields.get('latency_ms', 0)} ms)"
-        self._write(
-            f"  {self._paint(say(self._language, outcome) if outcome in _COLORS else outcome, outcome)} {self._paint(figures, 'dim')}"
-        )
-        for payload in fields.get("actions", ()):
-            self._write(f"    {Action.from_payload(payload).to_line()}")
+        stage = str(fields.get("stage", ""))
+        figures = f"({say(self._language, stage) if stage in STAGES else stage}, {sure}, {float(fields.get('latency_ms') or 0):.1f} ms)"
+        actions = [Action.from_payload(payload) for payload in fields.get("actions", ())]
+        word = "answer" if actions and all(action.domain == "query" for action in actions) else outcome
+        words = say(self._language, word) if outcome in _COLORS else outcome
+        self._write(f"  {self._paint(words, outcome)} {self._paint(figures, 'dim')}")
+        for action in actions:
+            self._write(f"    {action.to_line()}")
         if fields.get("question"):
             self._write(f"  {self._paint('“' + str(fields['question']) + '”', 'bold')}")
         elif outcome != "act" and fields.get("reason"):
@@ -262,13 +266,13 @@ class View:
                 self._write(self._paint(area.name if area else "-", "bold"))
             for entity in entities:
                 self._write(
-                    f"  {_pad(entity.name, width)}  {_pad(short_state(entity.id, states.get(entity.id)), 16)} {self._paint(entity.id, 'dim')}"
+                    f"  {_pad(entity.name, width)}  {_pad(short_state(entity.id, states.get(entity.id), self._language), 16)} {self._paint(entity.id, 'dim')}"
                 )
 
     def _show_changes(self, before: States, after: States) -> None:
         rows = []
         for entity in self._home.entities:
-            old, new = short_state(entity.id, before.get(entity.id)), short_state(entity.id, after.get(entity.id))
+            old, new = (short_state(entity.id, states.get(entity.id), self._language) for states in (before, after))
             if old not in (new, "?"):
                 rows.append((entity.name, old, new))
         width = max((_width(name) for name, _, _ in rows), default=0)
@@ -305,11 +309,11 @@ class View:
         return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if self._has_colors and color in _COLORS else text
 
 
-def short_state(entity_id: str, state: EntityState | None) -> str:
-    """Return a state in a few characters: `on 35 % red`."""
+def short_state(entity_id: str, state: EntityState | None, language: str = "en") -> str:
+    """Return a state in a few characters: `on 35 % #ff0000`, 开 35 %."""
     if state is None:
         return "?"
-    attributes, words = state.attributes, [state.value]
+    attributes, words = state.attributes, [STATE_WORDS.get(state.value, state.value) if language == "zh" else state.value]
     domain = entity_id.partition(".")[0]
     if domain in ("scene", "script", "button"):
         return state.value[11:19] or "?"
@@ -317,13 +321,13 @@ def short_state(entity_id: str, state: EntityState | None) -> str:
         words.append(f"{round(float(attributes.get('brightness') or 0) * 100 / 255)} %")
         if attributes.get("rgb_color"):
             words.append("#" + "".join(f"{int(level):02x}" for level in attributes["rgb_color"]))
-        elif attributes.get("color_temp_kelvin"):
+        elif attributes.get("color_temp_kelvin") not in (None, NEUTRAL_KELVIN):
             words.append(f"{attributes['color_temp_kelvin']} K")
-    elif domain == "media_player" and "volume_level" in attributes:
+    elif domain == "media_player" and state.value != "off" and "volume_level" in attributes:
         words.append("muted" if attributes.get("is_volume_muted") else f"{round(float(attributes['volume_level']) * 100)} %")
         if "media_track" in attributes:
             words.append(f"#{attributes['media_track']}")
-    elif domain == "cover" and "current_position" in attributes:
+    elif domain == "cover" and attributes.get("current_position") not in (None, 0, 100):
         words.append(f"{attributes['current_position']} %")
     elif domain in ("climate", "water_heater") and "temperature" in attributes:
         words.append(f"{attributes['temperature']}°")

@@ -18,6 +18,8 @@ def loss(log_probabilities: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         weights: [B], not negative.
     """
     if log_probabilities.shape != targets.shape or weights.shape != targets.shape[:1]:
-        raise ValueError(f"expected [B, N + 2] twice and [B], got {tuple(log_probabilities.shape)}, {tuple(targets.shape)}, {tuple(weights.shape)}")
+        raise ValueError(
+            f"expected [B, N + 2] twice and [B], got {tuple(log_probabilities.shape)}, {tuple(targets.shape)}, {tuple(weights.shape)}"
+        )
     each = -(targets * log_probabilities.masked_fill(targets == 0, 0.0)).sum(-1)  # [B]
     return (weights * each).sum() / weights.sum().clamp(min=1e-6)

@@ -1,0 +1,69 @@
+"""Spans are mended with a number's grammar and the home's own names."""
+
+import pytest
+from tests.scripted import clause, frame_of, observed
+from tests.understanding.homes import FLAT, HOUSE
+
+from voice_rl_plugin.understanding.spans import mend, number_runs
+from voice_rl_plugin.understanding.text import words_of
+
+
+def mended(text: str, *, language: str = "en") -> list[tuple[str, str]]:
+    """Return the mended spans of a marked sentence: (tag, words)."""
+    one = clause(text, "set", "brightness")
+    observation = observed(one, HOUSE if language == "en" else FLAT)
+    joint = " " if language == "en" else ""
+    return [(s.tag, joint.join(one.words[s.start : s.end])) for s in mend(observation, frame_of(one)).spans]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "runs"),
+    [
+        ("set it to thirty five percent", ["thirtyfivepercent"]),
+        ("one hundred and five", ["onehundredandfive"]),
+        ("lamp to 35 % and fan to 2", ["35%", "2"]),
+        ("把灯调到百分之三十五", ["百分之三十五"]),
+        ("调到二十六度半", ["二十六度半"]),
+        ("亮一点", ["一"]),
+        ("三点五", ["三点五"]),
+        ("turn on the lamp", []),
+    ],
+)
+def test_number_runs(sentence: str, runs: list[str]) -> None:
+    """Neighbouring number words and their unit are one number; 一点 is an amount of its own."""
+    words = words_of(sentence)
+
+    assert ["".join(words[a:b]) for a, b in number_runs(words, 0, len(words))] == runs
+
+
+def test_a_number_cut_in_two_is_one_value() -> None:
+    """百分之二十 and "thirty five percent" are one value even where the network saw two."""
+    assert mended("bar to [thirty:VALUE] [five:VALUE] percent") == [("VALUE", "thirty five percent")]
+    assert mended("灯调到[百分之:VALUE][二十:VALUE]", language="zh") == [("VALUE", "百分之二十")]
+
+
+def test_a_number_inside_a_name_is_no_value() -> None:
+    """The digit of Bedside Lamp 1 belongs to the name."""
+    assert mended("turn on [bedside lamp 1:NAME]") == [("NAME", "bedside lamp 1")]
+
+
+def test_a_misheard_name_is_one_name() -> None:
+    """ "shanda leer" is the chandelier as a whole, and 走浪灯 the corridor's lamp."""
+    assert mended("turn on [shanda:NAME] [leer:CLASS]") == [("NAME", "shanda leer")]
+    assert mended("打开[走浪:AREA][灯:CLASS]", language="zh") == [("NAME", "走浪灯")]
+
+
+def test_a_name_grows_to_the_homes_name() -> None:
+    """Half a name that stands whole in the sentence is the whole name; an exception stays one."""
+    assert mended("turn on the counter [bar:CLASS]") == [("NAME", "counter bar")]
+    assert mended("all lights except the counter [bar:EXCEPT_CLASS]") == [("EXCEPT_NAME", "counter bar")]
+
+
+def test_a_noun_cut_in_two_is_one_noun() -> None:
+    """灯|带 is one noun."""
+    assert mended("打开[灯:CLASS][带:NAME]", language="zh") == [("CLASS", "灯带")]
+
+
+def test_right_spans_stay() -> None:
+    """A frame that fits the home is left as it is."""
+    assert mended("the [study:AREA] [lights:CLASS] to [half:VALUE]") == [("AREA", "study"), ("CLASS", "lights"), ("VALUE", "half")]
