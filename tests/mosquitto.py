@@ -100,7 +100,9 @@ class Watcher:
         raw = payload if isinstance(payload, (bytes, str)) else json.dumps(payload)
         self._client.publish(topic, raw, qos=qos, retain=retain, properties=properties).wait_for_publish(DEADLINE_S)
 
-    def wait_for(self, wanted: Callable[[paho.MQTTMessage], bool], what: str = "a message", *, count: int = 1) -> paho.MQTTMessage:
+    def wait_for(
+        self, wanted: Callable[[paho.MQTTMessage], bool], what: str = "a message", *, count: int = 1, deadline_s: float = DEADLINE_S
+    ) -> paho.MQTTMessage:
         """Return the `count`-th message that fits, whether it came already or comes within the deadline."""
         found: list[paho.MQTTMessage] = []
 
@@ -109,7 +111,7 @@ class Watcher:
             return len(found) >= count
 
         with self._arrived:
-            assert self._arrived.wait_for(enough, DEADLINE_S), (
+            assert self._arrived.wait_for(enough, deadline_s), (
                 f"{what} did not come; seen: {[(m.topic, m.payload[:200]) for m in self.seen]}"
             )
         return found[count - 1]
@@ -121,6 +123,11 @@ class Watcher:
             return json.loads(message.payload)
         except ValueError:
             return message.payload.decode()
+
+    def wait_more(self, timeout_s: float) -> None:
+        """Wait until anything at all comes, or the time is up."""
+        with self._arrived:
+            self._arrived.wait(timeout_s)
 
     def on_topic(self, topic: str) -> list[paho.MQTTMessage]:
         """Return what came on a topic so far."""

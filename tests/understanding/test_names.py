@@ -37,9 +37,12 @@ def test_full_names_and_aliases(sentence: str, language: str, text: str, thing_i
 
 
 def test_a_name_without_its_room_is_stripped() -> None:
-    """ "ceiling" in the kitchen and 主灯 in the living room are the names without the room's own words."""
+    """ "ceiling" in the kitchen and 圆圆灯 in the living room are the names without the room's own words; a mere noun is no name."""
+    flat = Home.from_mapping({"areas": [{"id": "a", "name": "客厅"}], "entities": [{"id": "light.round", "name": "客厅的圆圆灯", "area": "a"}]})
+
     assert ("ceiling", "light.kitchen", "stripped") in found("turn on the ceiling", "en")
-    assert ("主灯", "light.main", "stripped") in found("打开主灯", "zh")
+    assert [(m.id, m.form) for m in NameIndex(flat).find(words_of("开圆圆灯")) if m.end - m.start == 3] == [("light.round", "stripped")]
+    assert found("打开空调", "zh") == set()
 
 
 def test_part_of_a_name_is_partial_and_scored_by_its_share() -> None:

@@ -68,8 +68,8 @@ class Adapter(nn.Module):
             share: how much of the adapter, in [0, 1].
         """
         merged = copy.deepcopy(encoder)
-        merged.heads.weight += share * self.weight
-        merged.heads.bias += share * self.bias
+        merged.heads.weight.add_(share * self.weight)
+        merged.heads.bias.add_(share * self.bias)
         merged.ngrams.weight[self.get_buffer("buckets")] += share * self.terms[1:]
         return merged.eval()
 

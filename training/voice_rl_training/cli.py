@@ -70,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_finetune(commands)
     _add_evaluate(commands)
     _add_export(commands)
+    _add_scorecard(commands)
     return parser
 
 
@@ -197,6 +198,22 @@ def _add_export(commands: Any) -> None:
     parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
     parser.add_argument("--version", help="its version (default: the folder's name)")
+
+
+def _add_scorecard(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "scorecard",
+        "measure a model beside Home Assistant's own recognisers, on the same homes and sentences",
+        run=_scorecard,
+        example="voice-rl-train scorecard --only apartment,house --human data/",
+    )
+    parser.add_argument("--cases", metavar="DIR", type=Path, default=Path("tests/cases"), help="homes and cases (default: %(default)s)")
+    parser.add_argument("--only", metavar="NAMES", default="apartment,house", help="the sets to run (default: %(default)s)")
+    parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing")
+    parser.add_argument("--demo-homes", metavar="DIR", type=Path, default=Path("examples"), help="their homes (default: %(default)s)")
+    parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("docs/scorecard.md"), help="the page (default: %(default)s)")
 
 
 def _pretrain(args: argparse.Namespace) -> int:
@@ -386,6 +403,24 @@ def _export(args: argparse.Namespace) -> int:
     version = args.version or args.out.name
     write_manifest(args.out, version=version, parent=args.model.name, measured={"parity": parity}, gate={})
     print(f"{args.out}: version {version}, mean difference to torch {parity['reader_mean_difference']:.4f}")
+    return 0
+
+
+def _scorecard(args: argparse.Namespace) -> int:
+    from voice_rl_training.scorecard import draw, run_scorecard, to_markdown
+
+    bar = Bar()
+    names = [name.strip() for name in args.only.split(",") if name.strip()]
+    measured = run_scorecard(
+        cases=args.cases, names=names, human=args.human, demo_homes=args.demo_homes, model=args.model, progress=bar
+    )
+    bar.close()
+    picture = args.out.parent / "pictures" / f"{args.out.stem}.png"
+    draw(measured.scores, picture)
+    command = f"voice-rl-train scorecard --only {','.join(names)}" + (" --human data/" if args.human is not None else "")
+    page = to_markdown(measured, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}")
+    args.out.write_text(page, encoding="utf-8")
+    print(f"{args.out}, {picture}")
     return 0
 
 

@@ -31,6 +31,8 @@ class _Table(nn.Module):
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
+        weight = weight.clone()
+        weight[0] = 0.0  # bucket 0 is padding: torch leaves it out of the sum
         scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
         self.register_buffer("rows", (weight / scale).round().clamp(-127, 127).to(torch.int8))
         self.register_buffer("scale", scale)

@@ -242,4 +242,4 @@ def calibrate(scorer: Scorer, rows: ChoiceRows) -> None:
     scorer.temperature.data = before
     for layer in (scorer.candidate[4], scorer.nothing[2]):
         for parameter in layer.parameters():
-            parameter *= before / fitted
+            parameter.mul_(before / fitted)

@@ -223,10 +223,10 @@ class FallbackPeer:
         return self._strict.intents_of(text)
 
 
-def peers() -> Mapping[str, Callable[[Home], Peer]]:
-    """Return what makes each peer that is installed, by its name on the scorecard."""
+def peers(home: Home) -> Mapping[str, Callable[[Home], Peer]]:
+    """Return what makes each peer that is installed and speaks a home's language, by its name on the scorecard."""
     made: dict[str, Callable[[Home], Peer]] = {"hassil": StrictPeer}
-    if has_fallback():
+    if has_fallback() and home.language.lower().startswith("en"):
         made["hassil + gazetteer"] = FallbackPeer
     return made
 

@@ -8,9 +8,9 @@
 Bucket 0 is padding. Everything here is shared with the trainer and part of the model's feature version.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -40,6 +40,8 @@ _FLAGS = (
 LEXICAL = len(_FLAGS)
 _FLAG = {name: index for index, name in enumerate(_FLAGS)}
 _DOMAIN_FLAG = {domain: _FLAG[f"is_{domain}"] for domain in _DOMAIN_GROUPS}
+_FORM_FLAG = {form: _FLAG[f"entity_{form}"] for form in ("full", "stripped", "partial")}
+_SOUND_FLAG = {thing: _FLAG[f"{thing}_sound"] for thing in ("entity", "area", "floor")}
 
 _NUMBER_WORDS = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
@@ -83,41 +85,65 @@ class Observation:
     context: NDArray[np.int32]
 
 
-@lru_cache(maxsize=262144)
 def _bucket(text: str, buckets: int) -> int:
     return 1 + crc32(text.encode()) % (buckets - 1)
 
 
 @lru_cache(maxsize=65536)
-def _own_ids(word: str) -> tuple[int, ...]:
-    """Return the buckets that depend on the word alone: itself, its sound, its beginning, its end."""
-    ids = [_bucket(f"w {word}", WORD_BUCKETS), _bucket(f"s {sound_of_word(word)}", WORD_BUCKETS)]
+def _own_ids(word: str) -> tuple[int, int, int, int, int]:
+    """Return the buckets that depend on the word alone: itself, its sound, its beginning, its end, and its unigram."""
+    itself, sound = _bucket(f"w {word}", WORD_BUCKETS), _bucket(f"s {sound_of_word(word)}", WORD_BUCKETS)
+    first = last = 0
     if word.isascii() and word.isalpha() and len(word) > 3:
-        ids += [_bucket(f"p {word[:4]}", WORD_BUCKETS), _bucket(f"e {word[-3:]}", WORD_BUCKETS)]
+        first, last = _bucket(f"p {word[:4]}", WORD_BUCKETS), _bucket(f"e {word[-3:]}", WORD_BUCKETS)
     elif word[:1].isdigit():
-        ids += [_bucket("digits", WORD_BUCKETS), _bucket(f"digits {len(word)}", WORD_BUCKETS)]
-    else:
-        ids += [0, 0]
-    return tuple(ids)
+        first, last = _bucket("digits", WORD_BUCKETS), _bucket(f"digits {len(word)}", WORD_BUCKETS)
+    return itself, sound, first, last, _bucket(f"1 {word}", NGRAM_BUCKETS)
+
+
+@lru_cache(maxsize=65536)
+def _pair_ids(word: str, after: str) -> tuple[int, int]:
+    """Return the buckets of two neighbours: as words, and as a bigram."""
+    return _bucket(f"b {word} {after}", WORD_BUCKETS), _bucket(f"2 {word} {after}", NGRAM_BUCKETS)
+
+
+@lru_cache(maxsize=65536)
+def _triple_id(word: str, after: str, later: str) -> int:
+    return _bucket(f"3 {word} {after} {later}", NGRAM_BUCKETS)
 
 
 def hash_words(words: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return word buckets [T, WORD_IDS] and n-gram buckets [T, NGRAM_IDS]."""
     count = len(words)
-    padded = ("<s>", *words, "</s>", "</s>")
-    rows: list[tuple[int, ...]] = []
-    grams: list[tuple[int, int, int]] = []
-    for index in range(count):
-        before, word, after, later = padded[index : index + 4]
-        rows.append((*_own_ids(word), _bucket(f"b {before} {word}", WORD_BUCKETS), _bucket(f"b {word} {after}", WORD_BUCKETS)))
-        grams.append(
-            (
-                _bucket(f"1 {word}", NGRAM_BUCKETS),
-                _bucket(f"2 {word} {after}", NGRAM_BUCKETS),
-                _bucket(f"3 {word} {after} {later}", NGRAM_BUCKETS),
-            )
-        )
-    return np.array(rows, np.int32).reshape(count, WORD_IDS), np.array(grams, np.int32).reshape(count, NGRAM_IDS)
+    if not count:
+        return np.zeros((0, WORD_IDS), np.int32), np.zeros((0, NGRAM_IDS), np.int32)
+    afters = (*words[1:], "</s>")
+    ids: list[int] = []
+    grams: list[int] = []
+    before = _pair_ids("<s>", words[0])[0]
+    for word, after, later in zip(words, afters, (*afters[1:], "</s>"), strict=True):
+        itself, sound, first, last, unigram = _own_ids(word)
+        pair, bigram = _pair_ids(word, after)
+        ids += (itself, sound, first, last, before, pair)
+        grams += (unigram, bigram, _triple_id(word, after, later))
+        before = pair
+    return np.array(ids, np.int32).reshape(count, WORD_IDS), np.array(grams, np.int32).reshape(count, NGRAM_IDS)
+
+
+@cache
+def _phrase_flags() -> tuple[Mapping[tuple[str, ...], tuple[int, ...]], Mapping[str, int]]:
+    """Return the flags of every phrase of the lexicon, and the length of the longest phrase that begins with a word."""
+    flags: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for phrase, (_, is_plural) in noun_kinds().items():
+        flags[phrase] = (_FLAG["plural_noun" if is_plural else "noun"],)
+    for phrases, flag in _PHRASE_FLAGS:
+        for phrase in phrases:
+            flags[phrase] = (*flags.get(phrase, ()), flag)
+    reach: dict[str, int] = {}
+    for phrase in flags:
+        if 0 < len(phrase) <= LONGEST_NOUN:
+            reach[phrase[0]] = max(len(phrase), reach.get(phrase[0], 0))
+    return flags, reach
 
 
 @lru_cache(maxsize=4096)
@@ -134,38 +160,43 @@ def _word_flags(word: str) -> tuple[int, ...]:
 
 def lexical_flags(words: Sequence[str], matches: Sequence[Match], home: Home, speakers_area: str | None) -> NDArray[np.float32]:
     """Return what each token means in this home, [T, LEXICAL], flags 0 or 1; a sound match gives its likeness."""
-    flags = np.zeros((len(words), LEXICAL), np.float32)
-    nouns = noun_kinds()
+    del home  # the matches say all that the home knows
+    words = tuple(words)
     count = len(words)
+    size = count * LEXICAL
+    raised = bytearray(size)  # cheaper to fill than an array: [T * LEXICAL]
+    flags_of, reach_of = _phrase_flags()
     for index, word in enumerate(words):
         for flag in _word_flags(word):
-            flags[index, flag] = 1.0
-        for end in range(index + 1, min(count, index + LONGEST_NOUN) + 1):
-            phrase = tuple(words[index:end])
-            if phrase in nouns:
-                flags[index:end, _FLAG["plural_noun" if nouns[phrase][1] else "noun"]] = 1.0
-            for phrases, flag in _PHRASE_FLAGS:
-                if phrase in phrases:
-                    flags[index:end, flag] = 1.0
-    for match in matches:
-        span = slice(match.start, match.end)
-        if match.form == "sound":
-            flag = _FLAG[f"{match.thing}_sound"]
-            flags[span, flag] = np.maximum(flags[span, flag], match.score)
+            raised[index * LEXICAL + flag] = 1
+        reach = reach_of.get(word)
+        if reach is None:
             continue
-        if match.thing == "entity":
-            flags[span, _FLAG[f"entity_{match.form}"]] = 1.0
-            domain = _DOMAIN_FLAG.get(match.id.partition(".")[0])
-            if domain is not None:
-                flags[span, domain] = 1.0
+        for end in range(index + 1, min(count, index + reach) + 1):
+            for flag in flags_of.get(words[index:end], ()):
+                for place in range(index * LEXICAL + flag, end * LEXICAL, LEXICAL):
+                    raised[place] = 1
+    heard: dict[int, float] = {}
+    for start, end, thing, thing_id, form, score in matches:
+        first, behind = start * LEXICAL, end * LEXICAL
+        if form == "sound":
+            for place in range(first + _SOUND_FLAG[thing], behind, LEXICAL):
+                heard[place] = max(score, heard.get(place, 0.0))
+            continue
+        if thing == "entity":
+            flags = (_FORM_FLAG[form], _DOMAIN_FLAG.get(thing_id.partition(".")[0], _FORM_FLAG[form]))
         else:
-            flags[span, _FLAG[match.thing]] = 1.0
-            if match.id == speakers_area:
-                flags[span, _FLAG["speakers_area"]] = 1.0
-        if match.form != "partial":
-            flags[match.start, _FLAG["begins"]] = 1.0
-            flags[match.end - 1, _FLAG["ends"]] = 1.0
-    return flags
+            flags = (_FLAG[thing], _FLAG["speakers_area"] if thing_id == speakers_area else _FLAG[thing])
+        for flag in flags:
+            for place in range(first + flag, behind, LEXICAL):
+                raised[place] = 1
+        if form != "partial":
+            raised[first + _FLAG["begins"]] = 1
+            raised[behind - LEXICAL + _FLAG["ends"]] = 1
+    lexical = np.frombuffer(raised, np.uint8).astype(np.float32)
+    for place, score in heard.items():
+        lexical[place] = score
+    return lexical.reshape(count, LEXICAL)
 
 
 def observe_words(

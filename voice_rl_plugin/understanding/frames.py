@@ -4,8 +4,9 @@ The network gives, for each token, logits of mood, operation, property and tag, 
 clause begins there. A clause's mood, operation and property are the softmax of the mean of its tokens' logits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from voice_rl_plugin.domain.frame import MOODS, OPERATIONS, PROPERTIES, TAGS, Fr
 LIKELY = 0.02
 """Operations and properties below this probability are not considered."""
 MOST_LIKELY = 4
+_LIKELY = float(np.float32(LIKELY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,28 @@ class Logits:
 
 HEAD_SIZES = (len(MOODS), len(OPERATIONS), len(PROPERTIES), len(TAGS), 1, 1)
 """The network's output is [T, sum(HEAD_SIZES)], in this order."""
+_WIDTH = sum(HEAD_SIZES)
+_OPERATIONS_AT, _PROPERTIES_AT, _TAGS_AT, _BEGINS_AT, _CLAUSES_AT = (sum(HEAD_SIZES[:n]) for n in range(1, len(HEAD_SIZES)))
 
 
 def split_heads(output: NDArray[np.float32]) -> Logits:
     """Cut the network's output [T, sum(HEAD_SIZES)] into its heads."""
-    if output.ndim != 2 or output.shape[1] != sum(HEAD_SIZES):
-        raise ValueError(f"expected [T, {sum(HEAD_SIZES)}], got {output.shape}")
-    moods, operations, properties, tags, begins, clauses = np.split(output, np.cumsum(HEAD_SIZES)[:-1], axis=1)
-    return Logits(moods, operations, properties, tags, begins[:, 0], clauses[:, 0])
+    if output.ndim != 2 or output.shape[1] != _WIDTH:
+        raise ValueError(f"expected [T, {_WIDTH}], got {output.shape}")
+    return Logits(
+        output[:, :_OPERATIONS_AT],
+        output[:, _OPERATIONS_AT:_PROPERTIES_AT],
+        output[:, _PROPERTIES_AT:_TAGS_AT],
+        output[:, _TAGS_AT:_BEGINS_AT],
+        output[:, _BEGINS_AT],
+        output[:, _CLAUSES_AT],
+    )
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the softmax over the last axis."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
+    raised = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    return raised / np.add.reduce(raised, axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def decode(logits: Logits) -> tuple[Frame, ...]:
@@ -58,37 +68,47 @@ def decode(logits: Logits) -> tuple[Frame, ...]:
     count = len(logits.begins)
     if count == 0:
         return ()
-    tag_probabilities = softmax(logits.tags)
-    best = tag_probabilities.argmax(axis=1)
-    starts = [0, *(i for i in range(1, count) if logits.clauses[i] > 0), count]
-    frames = []
-    for start, end in zip(starts, starts[1:], strict=False):
-        frames.append(
-            Frame(
-                moods=dict(zip(MOODS, softmax(logits.moods[start:end].mean(axis=0)).tolist(), strict=True)),
-                operations=_likely(softmax(logits.operations[start:end].mean(axis=0)), OPERATIONS),
-                properties=_likely(softmax(logits.properties[start:end].mean(axis=0)), PROPERTIES),
-                spans=tuple(_spans(best, tag_probabilities, logits.begins, start, end)),
-                start=start,
-                end=end,
-            )
+    probabilities = softmax(logits.tags)
+    best = probabilities.argmax(axis=1).tolist()
+    certainty = np.maximum.reduce(probabilities, axis=1).tolist()
+    begins = logits.begins.tolist()
+    clauses = logits.clauses.tolist()
+    starts = [0, *(i for i in range(1, count) if clauses[i] > 0), count]
+    return tuple(
+        Frame(
+            moods=dict(zip(MOODS, _clause(logits.moods, start, end), strict=True)),
+            operations=_likely(_clause(logits.operations, start, end), OPERATIONS),
+            properties=_likely(_clause(logits.properties, start, end), PROPERTIES),
+            spans=tuple(_spans(best, certainty, begins, start, end)),
+            start=start,
+            end=end,
         )
-    return tuple(frames)
+        for start, end in pairwise(starts)
+    )
 
 
-def _likely(probabilities: NDArray[np.float32], names: list[str]) -> tuple[tuple[str, float], ...]:
-    order = np.argsort(-probabilities)[:MOST_LIKELY]
-    return tuple((names[i], float(probabilities[i])) for i in order if probabilities[i] >= LIKELY or i == order[0])
+def _clause(logits: NDArray[np.float32], start: int, end: int) -> list[float]:
+    """Return the softmax of the mean of a clause's logits: `softmax(logits[start:end].mean(axis=0))` without numpy's wrappers."""
+    mean = np.add.reduce(logits[start:end], axis=0)
+    mean /= end - start
+    mean -= np.maximum.reduce(mean)
+    np.exp(mean, out=mean)
+    mean /= np.add.reduce(mean)
+    return mean.tolist()
 
 
-def _spans(
-    best: NDArray[np.intp], probabilities: NDArray[np.float32], begins: NDArray[np.float32], start: int, end: int
-) -> Iterable[Span]:
+def _likely(probabilities: list[float], names: list[str]) -> tuple[tuple[str, float], ...]:
+    """Return the most probable names, best first; the best one is always above LIKELY, since there are fewer than 1 / LIKELY."""
+    ranked = sorted(((p, -i) for i, p in enumerate(probabilities) if p >= _LIKELY), reverse=True)[:MOST_LIKELY]
+    return tuple((names[-i], p) for p, i in ranked)
+
+
+def _spans(best: Sequence[int], certainty: Sequence[float], begins: Sequence[float], start: int, end: int) -> Iterator[Span]:
+    """Yield the runs of one tag; a span is as certain as its least certain token."""
     opened = start
-    for index in range(start, end + 1):
-        ends_here = index == end or index == opened or best[index] != best[index - 1] or begins[index] > 0
-        if index > opened and ends_here:
+    for index in range(start + 1, end + 1):
+        if index == end or best[index] != best[index - 1] or begins[index] > 0:
             tag = TAGS[best[opened]]
             if tag != "O":
-                yield Span(tag=tag, start=opened, end=index, confidence=float(probabilities[opened:index, best[opened]].min()))
+                yield Span(tag=tag, start=opened, end=index, confidence=min(certainty[opened:index]))
             opened = index

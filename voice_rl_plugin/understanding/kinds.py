@@ -127,7 +127,7 @@ def _contains(words: tuple[str, ...], part: tuple[str, ...]) -> bool:
     return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))
 
 
-_COVERINGS = frozenset({"curtain", "blind", "shutter"})
+_COVERINGS = ("curtain", "blind", "shutter")
 """Window coverings: where none bears the kind, they fall back to covers that are neither a door nor a window."""
 
 _DOORS = frozenset({"garage", "gate", "door"})
@@ -138,15 +138,23 @@ def members_of(kind: Kind, entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
     of_domain = tuple(e for e in entities if e.domain in kind.domains)
     if kind.name in _COVERINGS:
         others = (KIND_BY_NAME["window"], KIND_BY_NAME["awning"])
-        of_domain = tuple(e for e in of_domain if not is_door(e) and not any(bears_kind(e, other) for other in others))
+        of_domain = tuple(e for e in of_domain if not is_door(e) and (_is_covering(e) or not any(bears_kind(e, o) for o in others)))
     if kind.generic:
         return of_domain
-    bearing = tuple(e for e in of_domain if bears_kind(e, kind))
+    bearing = tuple(e for e in of_domain if bears_kind(e, kind) and not (kind.name == "window" and _is_covering(e)))
     if bearing or kind.strict:
         return bearing
     if kind.name == "speaker":
         return tuple(e for e in of_domain if not bears_kind(e, KIND_BY_NAME["tv"]))
     return of_domain
+
+
+def _is_covering(entity: Entity) -> bool:
+    """Whether a cover hangs before a window: 窗帘 holds the character of a window, and is none."""
+    kinds = [KIND_BY_NAME[name] for name in _COVERINGS]
+    if entity.device_class:
+        return any(entity.device_class in kind.device_classes for kind in kinds)
+    return any(bears_kind(entity, kind) for kind in kinds)
 
 
 def is_door(entity: Entity) -> bool:

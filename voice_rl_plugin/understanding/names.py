@@ -6,6 +6,7 @@ words of it, at least one of them specific), `sound` (heard alike).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.understanding.kinds import noun_kinds
@@ -16,13 +17,16 @@ LONGEST_NAME = 7
 """Tokens; longer names are found by their parts."""
 SOUND_LIKENESS = 0.8
 """Below this, two names do not sound alike."""
+_HEARD_WINDOWS = 4096
+"""Windows of which we remember what sounds like them; people say the same words again and again."""
 _ARTICLES = frozenset({"the", "a", "an", "my", "our"})
 _JOINTS = frozenset({"的", "and", "of", "in", "for", "s", ",", "on", "at", "by", "to"})
+_MUTE = _ARTICLES | _JOINTS
+"""No name that is only heard begins with one of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A window of the utterance that may name something of the home."""
+class Match(NamedTuple):
+    """A window of the utterance that may name something of the home; a tuple, since a large home gives hundreds for one utterance."""
 
     start: int
     end: int
@@ -72,6 +76,10 @@ class NameIndex:
     def __init__(self, home: Home) -> None:
         self._forms: dict[tuple[str, ...], list[_Form]] = {}
         self._sounds: dict[str, list[_Form]] = {}
+        self._reach: dict[str, int] = {}
+        """The length of the longest form that begins with a word."""
+        self._heard: dict[tuple[str, ...], tuple[tuple[str, str, float], ...]] = {}
+        """What sounds like a window: thing, id, likeness; filled as windows come."""
         self.area_words: dict[str, list[tuple[str, ...]]] = {}
         """Every name of an area as words, by area id."""
         for floor in home.floors:
@@ -115,6 +123,7 @@ class NameIndex:
         if any(f.thing == form.thing and f.id == form.id and f.score >= form.score for f in known):
             return
         known.append(form)
+        self._reach[form.words[0]] = max(len(form.words), self._reach.get(form.words[0], 0))
         if form.form == "partial":
             return
         key = sound_key(form.words)
@@ -142,7 +151,7 @@ class NameIndex:
         place_words: set[str],
         nouns: dict[tuple[str, ...], tuple[object, bool]],
     ) -> None:
-        for source in {words, stripped}:
+        for source in dict.fromkeys((words, stripped)):
             for start in range(len(source)):
                 for end in range(start + 1, min(len(source), start + LONGEST_NAME) + 1):
                     part = source[start:end]
@@ -161,37 +170,52 @@ class NameIndex:
         Args:
             words: the tokens of the utterance.
         """
+        words = tuple(words)
         matches: list[Match] = []
         covered = [False] * len(words)
         count = len(words)
-        for start in range(count):
-            for end in range(start + 1, min(count, start + LONGEST_NAME) + 1):
-                forms = self._forms.get(tuple(words[start:end]))
+        for start, word in enumerate(words):
+            reach = self._reach.get(word)
+            if reach is None:
+                continue
+            for end in range(start + 1, min(count, start + min(reach, LONGEST_NAME)) + 1):
+                forms = self._forms.get(words[start:end])
                 if forms:
-                    matches.extend(Match(start, end, f.thing, f.id, f.form, f.score) for f in forms)
+                    matches += [Match(start, end, f.thing, f.id, f.form, f.score) for f in forms]
                     if forms[0].form != "partial":
                         covered[start:end] = [True] * (end - start)
         self._find_sounds(words, covered, matches)
         return matches
 
-    def _find_sounds(self, words: Sequence[str], covered: list[bool], matches: list[Match]) -> None:
+    def _find_sounds(self, words: tuple[str, ...], covered: list[bool], matches: list[Match]) -> None:
         count = len(words)
-        longest = 5 if any(is_han(word) for word in words) else 3
-        for start in range(count):
-            if covered[start] or words[start] in _JOINTS or words[start] in _ARTICLES:
+        longest = 5 if any(map(is_han, words)) else 3
+        for start, word in enumerate(words):
+            if covered[start] or word in _MUTE:
                 continue
             for end in range(start + 1, min(count, start + longest) + 1):
                 if covered[end - 1]:
                     break
-                window = tuple(words[start:end])
-                key = sound_key(window)
-                if ("-" not in key and (len(key) < 2 or sum(map(len, window)) < 4)) or len(key) > 14:
-                    continue
-                best: dict[tuple[str, str], float] = {}
-                for probe in (key, *neighbours(key)):
-                    for form in self._sounds.get(probe, ()):
-                        if (form.thing, form.id) not in best and form.words != window:
-                            alike = likeness(window, form.words)
-                            if alike >= SOUND_LIKENESS:
-                                best[form.thing, form.id] = alike
-                matches.extend(Match(start, end, thing, id_, "sound", alike) for (thing, id_), alike in best.items())
+                window = words[start:end]
+                heard = self._heard.get(window)
+                if heard is None:
+                    heard = self._hear(window)
+                for thing, thing_id, alike in heard:
+                    matches.append(Match(start, end, thing, thing_id, "sound", alike))
+
+    def _hear(self, window: tuple[str, ...]) -> tuple[tuple[str, str, float], ...]:
+        """Return what sounds like a window, and remember it."""
+        best: dict[tuple[str, str], float] = {}
+        key = sound_key(window)
+        if ("-" in key or (len(key) > 1 and sum(map(len, window)) > 3)) and len(key) <= 14:
+            for probe in (key, *neighbours(key)):
+                for form in self._sounds.get(probe, ()):
+                    if (form.thing, form.id) not in best and form.words != window:
+                        alike = likeness(window, form.words)
+                        if alike >= SOUND_LIKENESS:
+                            best[form.thing, form.id] = alike
+        if len(self._heard) >= _HEARD_WINDOWS:
+            self._heard.clear()
+        found = tuple((thing, thing_id, alike) for (thing, thing_id), alike in best.items())
+        self._heard[window] = found
+        return found

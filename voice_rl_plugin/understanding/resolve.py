@@ -19,9 +19,9 @@ from voice_rl_plugin.understanding.names import Match, NameIndex
 
 MOST_TARGETS = 8
 _EVERY = frozenset(
-    "all every each both everything everywhere whole entire any two three four five six "
-    "都 全 全部 所有 每 整 统统 一律 两 三 四 各 通通 全都".split()
+    "all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 三 四 各".split()
 )
+_EVERY_HAN = ("所有", "统统", "通通", "一律")
 _COUNTS = frozenset("two three four five six two any 两 三 四 各 whole entire 整".split())
 _HOME_WIDE = frozenset({"everywhere", "house", "home", "flat", "apartment", "family", "place"})
 _HOME_WIDE_HAN = ("全家", "家里", "全屋", "整个家", "整屋", "整个房子", "家中", "全宅", "到处", "哪儿都", "整栋", "全部房间", "所有房间", "每个房间")
@@ -143,7 +143,12 @@ def _is_home_wide(words: Sequence[str]) -> bool:
 
 def asks_for_all(words: Sequence[str]) -> bool:
     """Whether a sentence says all, every, both or everywhere."""
-    return bool((_EVERY - _COUNTS) & set(words)) or _is_home_wide(words)
+    return bool((_EVERY - _COUNTS) & set(words)) or _says_every(words) or _is_home_wide(words)
+
+
+def _says_every(words: Sequence[str]) -> bool:
+    text = "".join(words)
+    return any(phrase in text for phrase in _EVERY_HAN)
 
 
 def _has_quantifier(words: Sequence[str], frame: Frame) -> bool:
@@ -153,7 +158,7 @@ def _has_quantifier(words: Sequence[str], frame: Frame) -> bool:
         return True
     clause = words[frame.start : frame.end]
     plain = _EVERY - _COUNTS
-    return any(word in plain and clause[i + 1 : i + 3] not in (("the", "way"), ["the", "way"]) for i, word in enumerate(clause))
+    return _says_every(clause) or any(word in plain and tuple(clause[i + 1 : i + 3]) != ("the", "way") for i, word in enumerate(clause))
 
 
 def _area_matches(observation: Observation, span: Span, thing: str) -> tuple[list[str], bool]:
@@ -282,9 +287,7 @@ def _excluded(observation: Observation, frame: Frame, situation: Situation) -> s
             chosen = {e for e, (_, score, _) in matches.items() if score >= top - 0.05}
             near = {e for e in chosen if situation.home.entity_by_id[e].area == situation.area}
             out |= near or chosen
-    if frame.spans_of("EXCEPT_AREA") and frame.spans_of("EXCEPT_NAME", "EXCEPT_CLASS"):
-        pass
-    return out
+    return out | {member for entity_id in out for member in situation.home.entity_by_id[entity_id].members}
 
 
 def _prefer_place(entities: Sequence[Entity], situation: Situation) -> tuple[Entity, ...]:

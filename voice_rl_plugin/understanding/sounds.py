@@ -4,7 +4,7 @@ English: Metaphone without vowels (the jellyfish package), so that "whole way" m
 Chinese: toneless pinyin with the usual regional confusions folded (zh/z, ch/c, sh/s, n/l, h/f, -ng/-n).
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 
 import jellyfish
@@ -38,12 +38,15 @@ def sound_key(words: Sequence[str]) -> str:
     return "".join(sound_of_word(word) for word in words)
 
 
-def neighbours(key: str) -> set[str]:
-    """Return the key with each unit left out once: two keys one edit apart share one of these."""
+def neighbours(key: str) -> Set[str]:
+    """Return the key with each unit left out once, from the left: two keys one edit apart share one of these.
+
+    The order is fixed, so that a sentence is heard alike in every run of the program.
+    """
     if "-" in key:
         units = key.split("-")
-        return {"-".join(units[:i] + ["*"] + units[i + 1 :]) for i in range(len(units))}
-    return {key[:i] + key[i + 1 :] for i in range(len(key))}
+        return dict.fromkeys("-".join([*units[:i], "*", *units[i + 1 :]]) for i in range(len(units))).keys()
+    return dict.fromkeys(key[:i] + key[i + 1 :] for i in range(len(key))).keys()
 
 
 def likeness(words: Sequence[str], others: Sequence[str]) -> float:

@@ -5,9 +5,9 @@ A token is an English word, a number, or one Chinese character; everything downs
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 _TABLE = Path(__file__).with_name("han.txt")
 """Traditional to simplified, and toneless pinyin; made by scripts/make_han_table."""
@@ -18,9 +18,8 @@ _PUNCTUATION = str.maketrans({"，": ",", "、": ",", "；": ",", ";": ",", "？
 _SENTENCE_STOP = re.compile(r"(?<!\d)\.|\.(?!\d)")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One unit of the text."""
+class Token(NamedTuple):
+    """One unit of the text; a tuple, since a dozen are made for each utterance."""
 
     text: str
     """Normal form: lower case, simplified, without apostrophes."""
@@ -49,20 +48,27 @@ def is_han(text: str) -> bool:
 
 def normalise(text: str) -> str:
     """Return the normal form: NFKC, lower case, simplified characters, no apostrophes, ASCII punctuation. Idempotent."""
-    plain = unicodedata.normalize("NFKC", text).lower().translate(_PUNCTUATION).translate(_han_table()[0])
-    plain = "".join(c for c in unicodedata.normalize("NFD", plain) if not unicodedata.combining(c))
+    if text.isascii():
+        plain = text.lower().translate(_PUNCTUATION)
+    else:
+        plain = unicodedata.normalize("NFKC", text).lower().translate(_PUNCTUATION).translate(_han_table()[0])
+        plain = unicodedata.normalize("NFD", plain)
+        if any(map(unicodedata.combining, plain)):
+            plain = "".join(c for c in plain if not unicodedata.combining(c))
     return _SENTENCE_STOP.sub(",", _APOSTROPHE.sub("", plain))
 
 
+@lru_cache(maxsize=16)  # one decision asks several times for the same text
 def tokenise(text: str) -> tuple[Token, ...]:
     """Return the tokens of a text, in its normal form; a comma that leads, ends or repeats is dropped."""
-    normal = normalise(text)
     tokens: list[Token] = []
-    for match in _TOKEN.finditer(normal):
+    before = ","
+    for match in _TOKEN.finditer(normalise(text)):
         word = match.group()
-        if word == "," and (not tokens or tokens[-1].text == ","):
+        if word == "," and before == ",":
             continue
-        tokens.append(Token(word, match.start(), match.end()))
+        before = word
+        tokens.append(Token(word, *match.span()))
     while tokens and tokens[-1].text == ",":
         tokens.pop()
     return tuple(tokens)
@@ -89,8 +95,13 @@ def detect_language(tokens: tuple[Token, ...], hint: str | None, default: str) -
 
     A mixture counts as Chinese: a sentence with Chinese grammar often holds English names, rarely the reverse.
     """
-    han = sum(1 for token in tokens if is_han(token.text))
-    latin = sum(1 for token in tokens if token.text.isalpha() and token.text.isascii())
+    han = latin = 0
+    for token in tokens:
+        word = token.text
+        if word.isascii():
+            latin += word.isalpha()
+        else:
+            han += is_han(word)
     if han and han * 2 >= latin:
         return "zh"
     if latin:

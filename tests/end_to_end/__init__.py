@@ -1,0 +1,1 @@
+"""Tests of the whole loop: nothing in them is a fake but the devices."""
