@@ -50,7 +50,6 @@ def test_parse_reads_every_form() -> None:
     [
         ("bar on", "say"),
         ({"want": "reject"}, "say"),
-        ({"say": "x", "want": "reject", "grup": "y"}, "grup"),
         ({"say": "x"}, "want"),
         ({"say": "x", "want": 3}, "3"),
         ({"say": "x", "want": ["nonsense"]}, "nonsense"),

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.training.makers import DESK_OFF, DESK_ON, HOME
+from voice_rl_plugin.deciding.cases import upper_bound
 from voice_rl_plugin.domain.action import parse_action
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.utterance import Utterance
-from voice_rl_training.evaluation import Case, Judged, calibration_error, golden_cases, judge, scorecard, upper_bound
+from voice_rl_training.evaluation import Case, Judged, calibration_error, golden_cases, judge, scorecard
 from voice_rl_training.gate import Pairs, judge_challenger, mcnemar, non_inferior
 
 CASE = Case(text="desk lamp on", home=HOME, want=(DESK_ON,), area="den")

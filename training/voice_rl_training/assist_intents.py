@@ -5,9 +5,9 @@
     HassFanSetSpeed {name, percentage}          ->  fan.set_percentage   (Home Assistant itself calls fan.turn_on with a percentage)
 
 Source: homeassistant 2026.11.0, helpers/intent.py (`async_match_targets`) and the intent.py of each integration. Departures, all to the
-advantage of Home Assistant: a state that the home file does not give counts as the one required; an error that says that several devices
-fit counts as a question; timers, lists, weather and broadcasts are taken to succeed; a "turn it off in ten minutes" that becomes a timer
-with a command counts as nothing done now.
+advantage of Home Assistant: where no device is known to be in the state that is required, an unknown state counts as that; an error that
+says that several devices fit counts as a question; timers, lists, weather and broadcasts are taken to succeed; a "turn it off in ten
+minutes" that becomes a timer with a command counts as nothing done now.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -211,7 +211,6 @@ class _Handler:
             entity
             for entity in self._home.exposed
             if (asked is None or entity.domain in asked)
-            and (state is None or entity.state in (state, None))
             and (not ability or ability in entity.abilities)
             and (not classes or entity.device_class in classes)
         ]
@@ -222,6 +221,8 @@ class _Handler:
         if not any((name, slots.get("area"), slots.get("floor"), asked, classes)):
             raise _NoMatchError("the whole home is never a target")
         fitting = self._placed(fitting)
+        if state is not None:
+            fitting = [entity for entity in fitting if entity.state == state] or [entity for entity in fitting if entity.state is None]
         if not fitting:
             raise _NoMatchError("no device fits")
         if name is not None and len(fitting) > 1:

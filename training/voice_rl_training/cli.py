@@ -411,9 +411,7 @@ def _scorecard(args: argparse.Namespace) -> int:
 
     bar = Bar()
     names = [name.strip() for name in args.only.split(",") if name.strip()]
-    measured = run_scorecard(
-        cases=args.cases, names=names, human=args.human, demo_homes=args.demo_homes, model=args.model, progress=bar
-    )
+    measured = run_scorecard(cases=args.cases, names=names, human=args.human, demo_homes=args.demo_homes, model=args.model, progress=bar)
     bar.close()
     picture = args.out.parent / "pictures" / f"{args.out.stem}.png"
     draw(measured.scores, picture)

@@ -10,7 +10,6 @@ WRONG is an action that nobody asked for: it comes first on every scorecard, wit
 """
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -21,6 +20,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
+from voice_rl_plugin.deciding.cases import same_actions, upper_bound
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
 from voice_rl_plugin.deciding.turn import Turn
@@ -109,33 +109,17 @@ class Judged:
 def judge(case: Case, decision: Decision) -> str:
     """Return which of VERDICTS a decision deserves."""
     if decision.outcome == "act":
-        return "right" if case.wants_action and same_actions(case.want, decision.actions) else "wrong_action"
+        return "right" if _does(case, decision.actions) else "wrong_action"
     if decision.outcome == "reject":
         return "right" if case.want == "reject" else "refused"
     if case.want == "clarify":
         return "right"
-    understood = case.wants_action and any(same_actions(case.want, choice.actions) for choice in decision.choices)
+    understood = any(_does(case, choice.actions) for choice in decision.choices)
     return "right" if understood and decision.reason_code in _ASKS_FIRST else "asked"
 
 
-def same_actions(wanted: tuple[Action, ...] | str, done: Sequence[Action]) -> bool:
-    """Whether the actions are the wanted ones, in any order; a wanted `+` or `-` is any step in that direction."""
-    if isinstance(wanted, str) or len(wanted) != len(done):
-        return False
-    return all(any(_fits(one, other) for other in done) for one in wanted)
-
-
-def _fits(wanted: Action, done: Action) -> bool:
-    if wanted.service != done.service or sorted(wanted.targets) != sorted(done.targets) or set(wanted.data) != set(done.data):
-        return False
-    for key, value in wanted.data.items():
-        other = done.data[key]
-        if value in ("+", "-"):
-            if not isinstance(other, (int, float)) or (other > 0) != (value == "+"):
-                return False
-        elif value != other:
-            return False
-    return True
+def _does(case: Case, actions: Sequence[Action]) -> bool:
+    return not isinstance(case.want, str) and same_actions(case.want, actions)
 
 
 def hear_all(policy: Policy, cases: Iterable[Case], *, memory: Iterable[MemoryEntry] = ()) -> list[Judged]:
@@ -169,36 +153,6 @@ def _turn_before(decider: Decider, case: Case, states: States) -> Turn | None:
         return None
     done = Decision(id="before", utterance=utterance, language=case.language or "en", outcome="act", actions=case.previous)
     return Turn(decision=done, at=_NOW - 5)
-
-
-def upper_bound(events: int, trials: int, *, confidence: float = 0.95) -> float:
-    """Return the exact one-sided upper bound of a rate: the rate at which so few events would be this unlikely.
-
-    Source: Clopper and Pearson 1934, Biometrika 26, section 3, by bisection.
-    """
-    if not 0 <= events <= trials:
-        raise ValueError(f"expected 0 <= events <= trials, got {events} of {trials}")
-    if events == trials:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if binomial_cdf(events, trials, middle) > 1 - confidence else (low, middle)
-    return high
-
-
-def binomial_cdf(events: int, trials: int, rate: float) -> float:
-    """Return the probability of at most so many events."""
-    if events >= trials or rate <= 0.0:
-        return 1.0
-    if rate >= 1.0:
-        return 0.0
-    logs = [
-        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * math.log(rate) + (trials - k) * math.log1p(-rate)
-        for k in range(events + 1)
-    ]
-    most = max(logs)
-    return min(1.0, math.exp(most) * sum(math.exp(one - most) for one in logs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

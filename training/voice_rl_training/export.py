@@ -104,8 +104,8 @@ def export_graphs(encoder: Encoder, scorer: Scorer, folder: Path) -> dict[str, f
 def _example(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(count)
     return (
-        torch.randint(1, WORD_BUCKETS, (count, WORD_IDS), generator=generator).to(torch.int32),
-        torch.randint(1, NGRAM_BUCKETS, (count, NGRAM_IDS), generator=generator).to(torch.int32),
+        torch.randint(0, WORD_BUCKETS, (count, WORD_IDS), generator=generator).to(torch.int32),
+        torch.randint(0, NGRAM_BUCKETS, (count, NGRAM_IDS), generator=generator).to(torch.int32),
         (torch.rand(count, LEXICAL, generator=generator) > 0.8).float(),
         torch.tensor([3, 2], dtype=torch.int32),
     )

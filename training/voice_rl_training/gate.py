@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voice_rl_training.evaluation import Judged, binomial_cdf
+from voice_rl_plugin.deciding.cases import binomial_cdf
+from voice_rl_training.evaluation import Judged
 
 MARGIN = 0.005
 """Points that a challenger may lose at most. Source: docs/DESIGN.md, section 5, gate (b)."""

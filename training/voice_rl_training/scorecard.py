@@ -249,9 +249,7 @@ def measure_human(
     return tuple(scores)
 
 
-def _readers(
-    home: Home, policy: OnnxPolicy
-) -> tuple[dict[str, Callable[[HumanSentence], bool]], dict[str, Callable[[str], bool]]]:
+def _readers(home: Home, policy: OnnxPolicy) -> tuple[dict[str, Callable[[HumanSentence], bool]], dict[str, Callable[[str], bool]]]:
     """Return, by system, whether it understands a sentence and whether it acts on one."""
     decider = Decider(policy=policy, home=home, memory=Memory())
     index = NameIndex(home)
@@ -288,9 +286,7 @@ def _is_act(outcome: str, actions: Iterable[Action]) -> bool:
     return outcome == "act" and any(action.is_dispatched for action in actions)
 
 
-def run_scorecard(
-    *, cases: Path, names: Sequence[str], human: Path | None, demo_homes: Path, model: Path, progress: Progress
-) -> Measured:
+def run_scorecard(*, cases: Path, names: Sequence[str], human: Path | None, demo_homes: Path, model: Path, progress: Progress) -> Measured:
     """Measure everything.
 
     Args:
@@ -363,8 +359,8 @@ _PEERS = (
     "- **hassil + gazetteer**: what hassil does not match goes to `gazetteer-matcher`, in English alone, with the targets of the command before.\n"
     "- Intents become service calls as the handlers of Home Assistant 2026.11.0 do it, written in this project's conventions\n"
     "  (`fan.turn_on percentage` is `fan.set_percentage`; the domain's own `turn_on` for `homeassistant.turn_on`).\n"
-    "- Where a choice was open it went to the peer: a state that the home file does not give is the one required; an error that names several\n"
-    "  fitting devices counts as a question, although nobody may answer it; timers, lists, weather and broadcasts always succeed; a command for\n"
+    "- Where a choice was open it went to the peer: where no device is known to be in the state required, an unknown state is that\n"
+    "  one; an error that names several fitting devices counts as a question, although nobody may answer it; timers, lists, weather and broadcasts always succeed; a command for\n"
     "  later that becomes a timer counts as nothing done now; a group named together with its members is right where either is; stepping the\n"
     "  volume by a number counts as louder or quieter.\n"
     "- Locks are exposed here as the home files say; Home Assistant does not expose them unless told to."

@@ -154,22 +154,30 @@ def _same_value(wanted: Any, done: Any) -> bool:
 
 
 def upper_bound(events: int, trials: int, *, confidence: float = 0.95) -> float:
-    """Return the one-sided exact (Clopper-Pearson) upper bound of a rate: the p at which so few events have probability 1 - confidence."""
-    if trials == 0 or events >= trials:
+    """Return the exact one-sided upper bound of a rate: the rate at which so few events would be this unlikely.
+
+    Source: Clopper and Pearson 1934, Biometrika 26, section 3, by bisection.
+    """
+    if not 0 <= events <= trials:
+        raise ValueError(f"expected 0 <= events <= trials, got {events} of {trials}")
+    if events == trials:
         return 1.0
-    low, high = events / trials, 1.0
+    low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        if _binomial_cdf(events, trials, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if binomial_cdf(events, trials, middle) > 1 - confidence else (low, middle)
     return high
 
 
-def _binomial_cdf(events: int, trials: int, p: float) -> float:
-    total = 0.0
-    for k in range(events + 1):
-        log = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        total += math.exp(log + k * math.log(max(p, 1e-300)) + (trials - k) * math.log(max(1 - p, 1e-300)))
-    return total
+def binomial_cdf(events: int, trials: int, rate: float) -> float:
+    """Return the probability of at most so many events."""
+    if events >= trials or rate <= 0.0:
+        return 1.0
+    if rate >= 1.0:
+        return 0.0
+    logs = [
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * math.log(rate) + (trials - k) * math.log1p(-rate)
+        for k in range(events + 1)
+    ]
+    most = max(logs)
+    return min(1.0, math.exp(most) * sum(math.exp(one - most) for one in logs))

@@ -161,7 +161,7 @@ class Decider:
         recent = last if last is not None and now - last.at <= FOLLOW_UP_S else None
         previous = recent.actions if recent is not None and recent.decision.outcome == "act" else ()
         observation = observe(
-            utterance.text, home=self.home, index=self._index, area=utterance.area, previous=_frame_before(previous)
+            utterance.text, home=self.home, index=self._index, area=utterance.area, previous=frame_before(previous)
         )
         situation = Situation(home=self.home, index=self._index, area=utterance.area, states=states, previous=previous)
         remembered = self._recall(base, utterance, situation)
@@ -492,7 +492,7 @@ def _is_broad(options: Sequence[Option], frames: Sequence[Frame], observation: O
     return floors and any(o.target is not None and o.target.form in ("kind", "area") and len(o.target.entities) > 1 for o in options)
 
 
-def _frame_before(previous: Sequence[Action]) -> tuple[str, str] | None:
+def frame_before(previous: Sequence[Action]) -> tuple[str, str] | None:
     """Return the operation and property that the last action was asked with, as far as the action tells."""
     if not previous:
         return None
