@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from voice_rl_plugin.deciding.cases import Case
-from voice_rl_plugin.domain.action import parse_action
+from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.errors import ConfigError
+from voice_rl_plugin.learning.models import BASE_FOLDER
+from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
 from voice_rl_training.assist_intents import handle
 from voice_rl_training.cli import build_parser
 from voice_rl_training.corpus.human import HumanSentence
@@ -75,8 +77,9 @@ HOME_ZH = Home.from_mapping(
 )
 
 
-def lines(actions: Sequence[object]) -> list[str]:
-    return [action.to_line() for action in actions]  # type: ignore[attr-defined]
+def lines(actions: Sequence[Action]) -> list[str]:
+    """Return actions in their one-line form."""
+    return [action.to_line() for action in actions]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,7 @@ def test_handle_never_takes_the_whole_home() -> None:
 
 
 def decided(*actions: str, outcome: str = "act") -> Decision:
+    """Return a decision with these actions."""
     return Decision(
         id="d", utterance=Utterance(text="x"), language="en", outcome=outcome, actions=tuple(parse_action(one) for one in actions)
     )
@@ -239,6 +243,7 @@ def test_percentile_takes_the_next_higher_value() -> None:
 
 
 def write_set(folder: Path) -> None:
+    """Write one set of two cases in each language."""
     for language, say in (("en", "turn on the lamp"), ("zh", "打开台灯")):
         name = "Lamp" if language == "en" else "台灯"
         (folder / language).mkdir()
@@ -259,9 +264,6 @@ def test_read_sets_names_the_missing_file(tmp_path: Path) -> None:
 
 def test_page_has_every_system_and_group(tmp_path: Path) -> None:
     """A whole run writes the tables, the lists of wrong actions, the command, and a picture."""
-    from voice_rl_plugin.learning.models import BASE_FOLDER
-    from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
-
     write_set(tmp_path)
     phases: list[str] = []
 
@@ -288,8 +290,6 @@ def test_page_has_every_system_and_group(tmp_path: Path) -> None:
 
 def test_measure_human_counts_commands_and_strangers() -> None:
     """Only development sentences count: commands that act, and chat on which nobody may act."""
-    from voice_rl_plugin.learning.models import BASE_FOLDER
-    from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
 
     def sentence(text: str, mood: str, operation: str, *, is_dev: bool = True) -> HumanSentence:
         return HumanSentence(

@@ -60,7 +60,7 @@ class Peer(Protocol):
         """
         ...
 
-    def intents_of(self, text: str) -> tuple[str, ...]:
+    def intents_of(self, text: str, *, area: str | None = None) -> tuple[str, ...]:
         """Return the intents that it hears in a sentence, unknown names allowed."""
         ...
 
@@ -126,8 +126,7 @@ class StrictPeer:
 
     def recognise(self, text: str, *, area: str | None = None) -> Any:
         """Return hassil's best match: exposed names first, then the others, which will fail."""
-        spoken_in = self._home.area_by_id.get(area) if area is not None else None
-        context = {"area": {"value": spoken_in.name, "text": spoken_in.name}} if spoken_in is not None else None
+        context = self._context(area)
         for slot_lists in (self._exposed, self._hidden):
             for language in self._languages(text) if slot_lists is not None else ():
                 found = recognize_best(
@@ -143,13 +142,17 @@ class StrictPeer:
                     return found
         return None
 
-    def intents_of(self, text: str) -> tuple[str, ...]:
+    def intents_of(self, text: str, *, area: str | None = None) -> tuple[str, ...]:
         """Return the intent of the best match, names that the home does not have allowed."""
-        found = self.recognise(text)
+        found = self.recognise(text, area=area)
         for language in self._languages(text):
             if found is None:
-                found = _with_unknown_names(text, _sentences(language), self._exposed)
+                found = _with_unknown_names(text, _sentences(language), self._exposed, self._context(area))
         return () if found is None else (found.intent.name,)
+
+    def _context(self, area: str | None) -> dict[str, Any] | None:
+        spoken_in = self._home.area_by_id.get(area) if area is not None else None
+        return {"area": {"value": spoken_in.name, "text": spoken_in.name}} if spoken_in is not None else None
 
     def _languages(self, text: str) -> tuple[str, ...]:
         if not self._is_chinese:
@@ -212,15 +215,15 @@ class FallbackPeer:
             actions.extend(handled.actions)
         return PeerAnswer(outcome="act", actions=tuple(actions), intents=intents, reason="gazetteer", targets=reading.targets)
 
-    def intents_of(self, text: str) -> tuple[str, ...]:
+    def intents_of(self, text: str, *, area: str | None = None) -> tuple[str, ...]:
         """Return hassil's intent, or what the gazetteer reads."""
-        found = self._strict.recognise(text)
+        found = self._strict.recognise(text, area=area)
         if found is not None:
             return (found.intent.name,)
-        reading = self._matcher.interpret(text)
+        reading = self._matcher.interpret(text, context_area=area)
         if reading.accepted:
             return tuple(frame.intent for frame in reading.frames)
-        return self._strict.intents_of(text)
+        return self._strict.intents_of(text, area=area)
 
 
 def peers(home: Home) -> Mapping[str, Callable[[Home], Peer]]:
@@ -259,13 +262,13 @@ def _gazetteer_home(home: Home) -> dict[str, Any]:
     }
 
 
-def _with_unknown_names(text: str, sentences: Any, slot_lists: Mapping[str, Any]) -> Any:
+def _with_unknown_names(text: str, sentences: Any, slot_lists: Mapping[str, Any], context: Mapping[str, Any] | None) -> Any:
     """Return the match that explains most of the text.
 
     Source: `_recognize_unknown_names` of the default agent, its preferences as one sort key.
     """
     best: tuple[tuple[int, ...], RecognizeResult] | None = None
-    for result in recognize_all(text, sentences, slot_lists=slot_lists, allow_unmatched_entities=True):
+    for result in recognize_all(text, sentences, slot_lists=slot_lists, intent_context=context, allow_unmatched_entities=True):
         if result.text_chunks_matched < 1:
             continue
         matched = sum(entity.name not in result.unmatched_entities for entity in result.entities_list)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from matplotlib.figure import Figure
 
 from voice_rl_plugin.deciding.cases import Case, decide_case, judge, parse_cases, upper_bound
 from voice_rl_plugin.deciding.decider import Decider
@@ -253,32 +254,33 @@ def _readers(home: Home, policy: OnnxPolicy) -> tuple[dict[str, Callable[[HumanS
     """Return, by system, whether it understands a sentence and whether it acts on one."""
     decider = Decider(policy=policy, home=home, memory=Memory())
     index = NameIndex(home)
+    area = next((satellite.area for satellite in home.satellites), None)
 
     def we_understand(sentence: HumanSentence) -> bool:
-        observation = observe(sentence.text, home=home, index=index, area=None)
+        observation = observe(sentence.text, home=home, index=index, area=area)
         acting = [frame.operation for frame in decode(policy.read(observation)) if frame.mood in _ACTING] if observation.words else []
         return bool(acting) and all(operation == sentence.operation for operation in acting)
 
     def we_act(text: str) -> bool:
-        decision = decide_case(decider, Case(say=text))
+        decision = decide_case(decider, Case(say=text, area=area))
         return _is_act(decision.outcome, decision.actions)
 
     understands: dict[str, Callable[[HumanSentence], bool]] = {OURS: we_understand}
     acts: dict[str, Callable[[str], bool]] = {OURS: we_act}
     for name, make in peers(home).items():
         peer = make(home)
-        understands[name] = lambda sentence, peer=peer: _hears(peer, sentence)  # type: ignore[misc]
-        acts[name] = lambda text, peer=peer: _peer_acts(peer, text)  # type: ignore[misc]
+        understands[name] = lambda sentence, peer=peer: _hears(peer, sentence, area)  # type: ignore[misc]
+        acts[name] = lambda text, peer=peer: _peer_acts(peer, text, area)  # type: ignore[misc]
     return understands, acts
 
 
-def _hears(peer: Peer, sentence: HumanSentence) -> bool:
-    intents = peer.intents_of(sentence.text)
+def _hears(peer: Peer, sentence: HumanSentence, area: str | None) -> bool:
+    intents = peer.intents_of(sentence.text, area=area)
     return bool(intents) and all(sentence.operation in _OPERATIONS.get(intent, "").split() for intent in intents)
 
 
-def _peer_acts(peer: Peer, text: str) -> bool:
-    found = peer.answer(text)
+def _peer_acts(peer: Peer, text: str, area: str | None) -> bool:
+    found = peer.answer(text, area=area)
     return _is_act(found.outcome, found.actions)
 
 
@@ -329,8 +331,7 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
         "## Summary",
         _summary(measured.scores),
         f"![Right, asked, refused and wrong, by system and language]({picture})" if picture else "",
-        "Latency is one sentence on one core, after a warm-up pass, in the same run. Ours is text to decision; the peers' is recognition and "
-        "matching of targets, without Home Assistant around it and without the pass that only words an error.",
+        _LATENCY,
     ]
     for language, title in _LANGUAGES.items():
         parts += [f"## {title}, by group", _by_group([score for score in measured.scores if score.language == language])]
@@ -350,6 +351,10 @@ _ABOUT = (
     "for. A system that refuses everything has no wrong action: right and wrong belong together. The bound is the exact (Clopper-Pearson)\n"
     "one-sided 95 % upper bound of the rate of wrong actions, over all cases of the row. A question answered, or a request handed on, where\n"
     "that was not wanted counts as a wrong action too, for everybody; the summary says how many are of that kind."
+)
+_LATENCY = (
+    "Latency is one sentence on one core, after a warm-up pass, in the same run. Ours is text to decision; the peers' is recognition and\n"
+    "matching of targets, without Home Assistant around it and without the pass that only words an error."
 )
 _PEERS = (
     "- **hassil**: `recognize_best` with the sentences of `home-assistant-intents`, its expansion rules and skip words; names, aliases, areas\n"
@@ -433,8 +438,8 @@ def _by_group(scores: Sequence[Score]) -> str:
 def _human_words() -> str:
     return (
         "Sentences that other people wrote and labelled, the development split alone: none of them, nor a near-duplicate, was trained on; but ours\n"
-        "was trained on others of the same sources, the peers on none. They run in the demo homes (`examples/home.en.yaml`, `home.zh.yaml`), which do not\n"
-        "have most of the devices named; a command counts as understood when it is heard as something to do now, with the right operation. For the\n"
+        "was trained on others of the same sources, the peers on none. They run in the demo homes (`examples/home.en.yaml`, `home.zh.yaml`), spoken at\n"
+        "their first microphone; the homes do not have most of the devices named, so a command counts as understood when it is heard as something to do now, with the right operation. For the\n"
         "peers that is the intent of their best match, unknown names allowed, and any operation that the intent can stand for is right. The second\n"
         "figure counts service calls on sentences that are not for the home."
     )
@@ -472,15 +477,11 @@ _WORDS = {"right": "right", "asked": "asked", "refused": "refused", "wrong_actio
 
 def draw(scores: Sequence[Score], path: Path) -> None:
     """Write the bar chart: a bar for each language and system, its parts in per cent of the cases."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     systems = _systems(scores)
     rows = [(language, system) for language in _LANGUAGES for system in systems]
     rows = [row for row in rows if any((score.language, score.system) == row for score in scores)]
-    figure, axes = plt.subplots(figsize=(8, 0.55 * len(rows) + 1.2))
+    figure = Figure(figsize=(8, 0.55 * len(rows) + 1.2))
+    axes = figure.add_subplot()
     left = [0.0] * len(rows)
     for verdict, colour in _COLOURS.items():
         widths = []
@@ -496,9 +497,8 @@ def draw(scores: Sequence[Score], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of the cases")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=len(_COLOURS), frameon=False, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=len(_COLOURS), frameon=False, fontsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)

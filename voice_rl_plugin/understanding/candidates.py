@@ -338,7 +338,7 @@ def handover_action(observation: Observation, frame: Frame, prop: str) -> Action
             return Action(service="intent.HassCancelTimer", data=data)
         if _contains(words, text, ("pause",), ("暂停",)):
             return Action(service="intent.HassPauseTimer", data=data)
-        if _contains(words, text, ("left", "remaining", "status", "check"), _HAN_TIMER_STATUS):
+        if _contains(words, text, ("left", "remaining", "status", "check", "longer", "much", "long"), _HAN_TIMER_STATUS):
             return Action(service="intent.HassTimerStatus", data=data)
         return Action(service="intent.HassStartTimer", data=data)
     if prop == "list":

@@ -27,6 +27,7 @@ _HOME_WIDE = frozenset({"everywhere", "house", "home", "flat", "apartment", "fam
 _HOME_WIDE_HAN = ("全家", "家里", "全屋", "整个家", "整屋", "整个房子", "家中", "全宅", "到处", "哪儿都", "整栋", "全部房间", "所有房间", "每个房间")
 _SINGULAR_HAN = ("那盏", "这盏", "那个", "这个", "一盏", "那台", "这台", "那扇", "这扇", "那把", "那只", "这只", "那颗", "一个", "哪盏", "某")
 _ALSO = frozenset("too also same likewise well ditto 也 同 样".split())
+_ONE_HAN = ("一盏", "一扇", "开一个", "关一个", "一台", "其中一")
 _IMPLIED_DOMAIN = {
     "brightness": "light",
     "color": "light",
@@ -177,6 +178,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
     home = situation.home
     spans = frame.spans_of("AREA", "FLOOR", "NAME", "CLASS")
     quantified = _has_quantifier(words, frame)
+    clause = "".join(words[frame.start : frame.end]).replace("每一", "").replace("一个小时", "")
     units: list[_Unit] = []
     pending: list[str] = []
     pending_unmatched = 0
@@ -212,7 +214,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
             name=span if tag == "NAME" or kind is None or kind[2] < len(phrase) else None,
             kind=kind[0] if kind else None,
             is_plural=quantified or bool(kind and kind[1]),
-            is_singular=any(before.endswith(s) or s in before for s in _SINGULAR_HAN),
+            is_singular=any(s in before for s in _SINGULAR_HAN) or any(s in clause for s in _ONE_HAN),
             areas=tuple(dict.fromkeys(pending)),
             unmatched_area=pending_unmatched,
             area_by_sound=pending_sound,

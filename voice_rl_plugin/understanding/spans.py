@@ -22,6 +22,7 @@ _NUMERIC = frozenset(
 )
 _INNER = frozenset("and a point per".split())
 _UNITS = frozenset("percent % degrees degree ° kelvin k cent celsius notch notches steps step clicks points 度 格 档 级 成 趴 摄 氏 挡".split())
+_COMMANDING = frozenset("on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split())
 _NAMING = ("NAME", "AREA", "FLOOR", "CLASS")
 _EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLASS"}
 
@@ -90,7 +91,7 @@ def _with_whole_names(observation: Observation, spans: list[Span], frame: Frame)
             continue  # it explains only a part
         if len(touching) == 1 and (match.start, match.end) == (touching[0].start, touching[0].end):
             continue
-        if match.form == "sound" and any(_is_known(s, observation.matches) for s in touching):
+        if match.form == "sound" and not _may_sound(match, touching, observation):
             continue
         excepting = all(s.tag in _EXCEPTING for s in touching)
         if any(s.tag in _EXCEPTING for s in touching) and not excepting:
@@ -101,6 +102,21 @@ def _with_whole_names(observation: Observation, spans: list[Span], frame: Frame)
         spans = [s for s in spans if s not in touching]
         spans.append(Span(tag=tag, start=match.start, end=match.end, confidence=min(s.confidence for s in touching)))
     return spans
+
+
+def _may_sound(match: Match, touching: Sequence[Span], observation: Observation) -> bool:
+    """Whether a name that only sounds alike may take the place of what the network saw.
+
+    Never of a name or a noun that is right as it stands, and never by swallowing words that carry the command: 灯关 is not the 灯管.
+    """
+    if any(_is_known(s, observation.matches) for s in touching):
+        return False
+    nouns = noun_kinds()
+    if all(tuple(observation.words[s.start : s.end]) in nouns for s in touching):
+        return False
+    seen = {i for s in touching for i in range(s.start, s.end)}
+    swallowed = [observation.words[i] for i in range(match.start, match.end) if i not in seen]
+    return not any(is_han(word) or word in _COMMANDING for word in swallowed)
 
 
 def _strong(matches: Sequence[Match], frame: Frame) -> list[Match]:
