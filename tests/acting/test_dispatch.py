@@ -224,3 +224,30 @@ def test_executor_undoes_from_its_snapshot() -> None:
 
     assert [one.to_line() for one in executor.undo("d1").actions] == ["light.turn_off light.a"]
     assert executor.undo("never").actions == ()
+
+
+def test_intent_settles_by_its_result_alone() -> None:
+    """An intent goes out on its own topic, once; its result settles it, and without one Home Assistant did not answer."""
+    executor = DispatchExecutor()
+    line = "intent.HassStartTimer duration=five minutes"
+
+    (message,) = executor.start(decide(line), states={}, now=NOW).messages
+
+    assert (message.topic, message.is_repeatable) == ("voice_rl/action/intent/HassStartTimer", False)
+    assert executor.tick(NOW + 1.9).settled == ()
+    (settled,) = executor.tick(NOW + 2.1).settled
+    assert (settled.outcome, settled.error, settled.failed_targets) == ("failed", "no_answer", ("intent.HassStartTimer",))
+
+    executor.start(decide(line, decision_id="d2"), states={}, now=NOW)
+    (settled,) = executor.on_result(decision_id="d2", step=1, is_ok=True, now=NOW + 0.1).settled
+    assert settled.is_success
+
+
+def test_query_is_never_published() -> None:
+    """A question about a state beside a command leaves only the command to be carried out."""
+    executor = DispatchExecutor()
+    decision = decide("query.state lock.front", "light.turn_on light.a")
+
+    messages = executor.start(decision, states={}, now=NOW).messages
+
+    assert [(one.topic, one.payload["steps"]) for one in messages] == [("voice_rl/action/light/turn_on", 1)]

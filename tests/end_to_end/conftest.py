@@ -63,7 +63,7 @@ class Household:
             deadline_s=START_S,
         )
         took_s = time.monotonic() - begun
-        self.say("nothing at all", area=None)  # states come before commands
+        self.say("my brother reads a long book", area=None)  # states come before commands
         return took_s
 
     def stop(self) -> None:

@@ -84,7 +84,7 @@ def test_intent_is_handed_to_home_assistant(households: dict[str, Household], la
 @pytest.mark.parametrize(("text", "answer"), [("is the front door locked", "The Front Door is locked.")])
 def test_question_is_answered_and_nothing_is_dispatched(house: Household, text: str, answer: str) -> None:
     """A question about a state is answered from the live state; no action goes out."""
-    house.say("nothing at all", area=None)  # whatever was published before has come by now
+    house.say("my brother reads a long book", area=None)  # whatever was published before has come by now
     before = len([one for one in house.watcher.seen if one.topic.startswith("voice_rl/action/")])
 
     decision = house.say(text, area="kitchen")
@@ -139,12 +139,12 @@ def test_bad_message_is_one_clear_error(house: Household, topic: str, payload: b
 
 def test_duplicate_is_done_once(house: Household) -> None:
     """The same id twice is one decision and one action."""
-    house.say("nothing at all", area=None)  # whatever was published before has come by now
+    house.say("my brother reads a long book", area=None)  # whatever was published before has come by now
     before = len(house.watcher.on_topic("voice_rl/action/media_player/volume_up"))
 
     for _ in range(2):
         house.watcher.publish("voice_rl/command/kitchen", {"text": "volume up", "id": "twice", "at": time.time()})
-    house.say("nothing at all", area=None)
+    house.say("my brother reads a long book", area=None)
 
     assert len(house.watcher.on_topic("voice_rl/action/media_player/volume_up")) == before + 1
 

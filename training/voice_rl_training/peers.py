@@ -98,7 +98,7 @@ class StrictPeer:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._is_chinese = home.language.lower().startswith("zh")
-        places = {
+        places: dict[str, Any] = {
             "area": TextSlotList.from_tuples(_named((one.name, one.aliases, None) for one in home.areas), allow_template=False),
             "floor": TextSlotList.from_tuples(_named((one.name, one.aliases, one.name) for one in home.floors), allow_template=False),
         }
@@ -262,7 +262,7 @@ def _gazetteer_home(home: Home) -> dict[str, Any]:
     }
 
 
-def _with_unknown_names(text: str, sentences: Any, slot_lists: Mapping[str, Any], context: Mapping[str, Any] | None) -> Any:
+def _with_unknown_names(text: str, sentences: Any, slot_lists: dict[str, Any], context: dict[str, Any] | None) -> Any:
     """Return the match that explains most of the text.
 
     Source: `_recognize_unknown_names` of the default agent, its preferences as one sort key.

@@ -336,7 +336,7 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
     for language, title in _LANGUAGES.items():
         parts += [f"## {title}, by group", _by_group([score for score in measured.scores if score.language == language])]
     if measured.human:
-        parts += ["## Human sentences", _human_words(), _human_table(measured.human)]
+        parts += ["## Human sentences", _HUMAN, _human_table(measured.human)]
     for system in _systems(measured.scores):
         parts += [f"## What {system} gets wrong", _wrong_list([score for score in measured.scores if score.system == system])]
     parts += ["## How the peers were run", _PEERS]
@@ -352,6 +352,13 @@ _ABOUT = (
     "one-sided 95 % upper bound of the rate of wrong actions, over all cases of the row. A question answered, or a request handed on, where\n"
     "that was not wanted counts as a wrong action too, for everybody; the summary says how many are of that kind."
 )
+_HUMAN = (
+    "Sentences that other people wrote and labelled, the development split alone: none of them, nor a near-duplicate, was trained on; but ours\n"
+    "was trained on others of the same sources, the peers on none. They run in the demo homes (`examples/home.en.yaml`, `home.zh.yaml`), spoken\n"
+    "at their first microphone. The homes do not have most of the devices named, so a command counts as understood when it is heard as something\n"
+    "to do now, with the right operation. For the peers that is the intent of their best match, unknown names allowed, and any operation that\n"
+    "the intent can stand for is right. The last figure counts service calls on sentences that are not for the home."
+)
 _LATENCY = (
     "Latency is one sentence on one core, after a warm-up pass, in the same run. Ours is text to decision; the peers' is recognition and\n"
     "matching of targets, without Home Assistant around it and without the pass that only words an error."
@@ -362,6 +369,7 @@ _PEERS = (
     "  first, then the hidden ones, which fail. One language a home; traditional text goes to zh-TW, then to zh-CN, with the names as the home\n"
     "  file has them. Follow-ups have no memory: Home Assistant has none there either.\n"
     "- **hassil + gazetteer**: what hassil does not match goes to `gazetteer-matcher`, in English alone, with the targets of the command before.\n"
+    "  It is no dependency of ours: `pip install gazetteer-matcher` before the run.\n"
     "- Intents become service calls as the handlers of Home Assistant 2026.11.0 do it, written in this project's conventions\n"
     "  (`fan.turn_on percentage` is `fan.set_percentage`; the domain's own `turn_on` for `homeassistant.turn_on`).\n"
     "- Where a choice was open it went to the peer: where no device is known to be in the state required, an unknown state is that\n"
@@ -433,16 +441,6 @@ def _by_group(scores: Sequence[Score]) -> str:
             cells += [str(verdicts["right"]), f"{_wrong(verdicts)} / {verdicts['asked']} / {verdicts['refused']}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _human_words() -> str:
-    return (
-        "Sentences that other people wrote and labelled, the development split alone: none of them, nor a near-duplicate, was trained on; but ours\n"
-        "was trained on others of the same sources, the peers on none. They run in the demo homes (`examples/home.en.yaml`, `home.zh.yaml`), spoken at\n"
-        "their first microphone; the homes do not have most of the devices named, so a command counts as understood when it is heard as something to do now, with the right operation. For the\n"
-        "peers that is the intent of their best match, unknown names allowed, and any operation that the intent can stand for is right. The second\n"
-        "figure counts service calls on sentences that are not for the home."
-    )
 
 
 def _human_table(human: Sequence[HumanScore]) -> str:

@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,7 +33,7 @@ class Training:
     """
 
     def __init__(self, command: str, *, store: Path, models: Path, report: Callable[[Mapping[str, Any]], None]) -> None:
-        self._command = [*shlex.split(command), "retrain", "--store", str(store), "--models", str(models), "--json"]
+        self._command = [*_find(shlex.split(command)), "retrain", "--store", str(store), "--models", str(models), "--json"]
         self._report = report
         self._process: subprocess.Popen[str] | None = None
         self._is_cancelled = False
@@ -106,6 +108,14 @@ class Training:
         if last.get("failed_gate") is not None:
             ended["failed_gate"] = last["failed_gate"]
         self._report(ended)
+
+
+def _find(command: list[str]) -> list[str]:
+    """Return the command, with a program that lies beside this interpreter by its whole path: a service has no virtual environment on its PATH."""
+    beside = Path(sys.executable).parent / command[0] if command else None
+    if beside is None or os.sep in command[0] or shutil.which(command[0]) or not beside.is_file():
+        return command
+    return [str(beside), *command[1:]]
 
 
 def _be_nice() -> None:

@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like
@@ -292,9 +292,26 @@ class Decider:
         if not done:
             return ()
         same = replace(frame, operations=(("same", 1.0),), properties=(("any", 1.0),))
-        options = clause_options(observation, same, replace(situation, previous=tuple(done)))
-        fitting = [o for o in options.options if o.target is not None and o.target.form != "previous" and o.target.rivals == 1 and not o.target.unmatched]
-        return fitting[0].actions if fitting else ()
+        options = clause_options(observation, same, replace(situation, previous=tuple(done))).options
+        unnamed = ("previous",) if frame.spans_of("HERE") else ("previous", "implied")
+        for option in options:
+            target = option.target
+            if target is None or target.form in unnamed or target.rivals > 1 or target.unmatched:
+                continue
+            if target.form == "area":
+                return self._considered_in({e.area for e in target.entities}, judged, done) or option.actions
+            return option.actions
+        return ()
+
+    def _considered_in(self, areas: Collection[str | None], judged: Decision, done: Sequence[Action]) -> tuple[Action, ...]:
+        """Return what was considered of the same kind in some areas: after "the desk lamp", "the study one" is the desk lamp there."""
+        entities = self.home.entity_by_id
+        services = {action.service for action in done}
+        for candidate in judged.candidates:
+            targets = [entities[t] for action in candidate.actions for t in action.targets if t in entities]
+            if targets and services == {a.service for a in candidate.actions} and all(e.area in areas for e in targets):
+                return candidate.actions
+        return ()
 
     # -- the policy --------------------------------------------------------------------------------------------------------------
 

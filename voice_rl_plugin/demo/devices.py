@@ -14,8 +14,11 @@ class RefusedError(VoiceRlError):
     """A simulated device does not know or does not allow a service."""
 
 
+BRIGHTEST = 255
+NEUTRAL_KELVIN = 2700
+"""The white of a simulated colour light that was asked for no colour."""
 _FIRST: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "light": ("off", {}),
+    "light": ("off", {"color_mode": "color_temp", "color_temp_kelvin": NEUTRAL_KELVIN}),
     "switch": ("off", {}),
     "input_boolean": ("off", {}),
     "fan": ("off", {"percentage": 0, "percentage_step": 1}),
@@ -49,9 +52,6 @@ _MOVES: Mapping[str, str] = {
 }
 _SWITCHED = frozenset({"light", "switch", "input_boolean", "fan", "humidifier", "siren", "media_player", "climate", "water_heater"})
 _STAMPED = frozenset({"scene", "script", "button", "input_button"})
-BRIGHTEST = 255
-NEUTRAL_KELVIN = 2700
-"""The white of a simulated colour light that was asked for no colour."""
 
 
 class Devices:
@@ -110,11 +110,14 @@ class Devices:
 def _first_state(entity: Entity) -> EntityState:
     value, attributes = _FIRST.get(entity.domain, ("unknown", {}))
     merged = {"friendly_name": entity.name, **attributes, **entity.attributes}
+    if entity.domain == "light" and "rgb_color" in entity.attributes:
+        del merged["color_temp_kelvin"]
+        merged["color_mode"] = "rgb"
     if entity.device_class:
         merged["device_class"] = entity.device_class
     value = entity.state if entity.state is not None else value
     if entity.domain == "light" and value == "on":
-        merged = {"brightness": BRIGHTEST, "color_temp_kelvin": NEUTRAL_KELVIN, "color_mode": "color_temp"} | merged
+        merged.setdefault("brightness", BRIGHTEST)
     if entity.domain == "cover" and "current_position" not in entity.attributes:
         merged["current_position"] = 0 if value == "closed" else 100
     return EntityState(value=value, attributes=merged)
@@ -177,8 +180,6 @@ def _lit(state: EntityState, data: dict[str, Any]) -> tuple[str, dict[str, Any]]
         attributes |= {"rgb_color": [int(level) for level in data["rgb_color"]], "color_mode": "rgb", "color_temp_kelvin": None}
     elif "color_temp_kelvin" in data:
         attributes |= {"color_temp_kelvin": int(data["color_temp_kelvin"]), "color_mode": "color_temp", "rgb_color": None}
-    elif "color_mode" not in attributes:
-        attributes |= {"color_temp_kelvin": NEUTRAL_KELVIN, "color_mode": "color_temp"}
     return "on", attributes
 
 

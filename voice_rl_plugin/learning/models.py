@@ -98,6 +98,7 @@ class Manifest:
         """
         if not isinstance(mapping, Mapping):
             raise ModelError(f"{where}: expected a JSON object, got {type(mapping).__name__}")
+        mapping = {key: value for key, value in mapping.items() if value is not None}  # null says the same as nothing
         for key in ("version", "files"):
             if key not in mapping:
                 raise ModelError(f"{where}: {key} is missing")
