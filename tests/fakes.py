@@ -240,8 +240,14 @@ class FakeDecider:
             "confidence": 0.9,
         }
         entry = self.memory.recall(utterance.text, utterance.area)
-        if entry is not None and not entry.is_contested:
-            return Heard(decision=Decision(outcome="act", actions=entry.actions, stage="memory", **decided))
+        if entry is not None and entry.is_contested:
+            rivals = tuple(Candidate(actions=actions, probability=0.5) for actions in (entry.actions, entry.rival or ()))
+            return Heard(
+                decision=Decision(outcome="clarify", question="Which?", choices=rivals, stage="memory", reason_code="contested", **decided)
+            )
+        if entry is not None:
+            outcome = "act" if entry.actions else "reject"
+            return Heard(decision=Decision(outcome=outcome, actions=entry.actions, stage="memory", **decided))
         match utterance.text:
             case "turn on the lamp" | "开灯" | "turn on the lights":
                 return Heard(decision=Decision(outcome="act", actions=(LAMP,), **decided))
@@ -262,7 +268,7 @@ class FakeDecider:
             case "unlock the front door":
                 unlock = Candidate(actions=(UNLOCK,), probability=0.9, label="unlock")
                 return Heard(decision=Decision(outcome="clarify", question="Unlock?", choices=(unlock,), reason_code="risky", **decided))
-            case "no, the desk lamp" if last is not None:
+            case "no, the desk lamp" | "不对，台灯" if last is not None:
                 feedback = Feedback(
                     decision_id=last.decision.id,
                     verdict="correct",
@@ -272,8 +278,9 @@ class FakeDecider:
                     given_at=now,
                 )
                 return Heard(decision=Decision(outcome="act", actions=(DESK,), **decided), feedback=feedback)
-            case "undo that" if last is not None:
-                return Heard(decision=None, feedback=Feedback(decision_id=last.decision.id, verdict="undo", source="voice", given_at=now))
+            case "undo that" | "撤销" | "no" | "不对" if last is not None:
+                verdict = "no" if utterance.text in ("no", "不对") else "undo"
+                return Heard(decision=None, feedback=Feedback(decision_id=last.decision.id, verdict=verdict, source="voice", given_at=now))
             case "crash":
                 raise RuntimeError("crash")
         return Heard(decision=Decision(outcome="reject", reason="I did not understand.", reason_code="unknown", **decided))

@@ -28,7 +28,7 @@ class Clause:
 
     text: str
     operation: str
-    property: str
+    prop: str
     mood: str = "command"
     certainty: float = 0.95
     """Probability of the mood."""
@@ -68,7 +68,7 @@ def plain(text: str) -> str:
 
 def clause(text: str, operation: str, prop: str = "power", **values: object) -> Clause:
     """Return a marked clause."""
-    return Clause(text=text, operation=operation, property=prop, **values)  # type: ignore[arg-type]
+    return Clause(text=text, operation=operation, prop=prop, **values)  # type: ignore[arg-type]
 
 
 def observed(one: Clause, home: Home, *, area: str | None = None) -> Observation:
@@ -81,7 +81,7 @@ def frame_of(one: Clause) -> Frame:
     return Frame(
         moods=dict.fromkeys(MOODS, (1 - one.certainty) / (len(MOODS) - 1)) | {one.mood: one.certainty},
         operations=one.operations,
-        properties=((one.property, 0.98),),
+        properties=((one.prop, 0.98),),
         spans=one.spans,
         start=0,
         end=len(one.words),
@@ -115,7 +115,7 @@ class ScriptedPolicy:
         count = len(observation.words)
         clauses = self._script.get(observation.words)
         if clauses is None:
-            return _logits(count, [(0, count, Clause(text="", operation="none", property="none", mood="chat"))])
+            return _logits(count, [(0, count, Clause(text="", operation="none", prop="none", mood="chat"))])
         placed, start = [], 0
         for one in clauses:
             placed.append((start, start + len(one.words), one))
@@ -139,7 +139,7 @@ def _logits(count: int, placed: Sequence[tuple[int, int, Clause]]) -> Logits:
         moods[start:end, MOODS.index(one.mood)] = math.log(one.certainty)
         for name, probability in one.operations:
             operations[start:end, OPERATIONS.index(name)] = math.log(probability)
-        properties[start:end, PROPERTIES.index(one.property)] = 0.0
+        properties[start:end, PROPERTIES.index(one.prop)] = 0.0
         clauses[start] = _SURE
         for span in one.spans:
             tags[start + span.start : start + span.end] = _NEVER

@@ -57,7 +57,7 @@ def test_very_plain_sentences_act_right(deciders: dict[str, Decider], language: 
     ],
 )
 def test_prohibitions_never_act(deciders: dict[str, Decider], language: str, text: str) -> None:
-    """ "don't ..." does nothing, in both languages."""
+    """In speech, "don't ..." does nothing, in both languages."""
     assert decide_case(deciders[language], Case(say=text, area="living_room")).actions == ()
 
 

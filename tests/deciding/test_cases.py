@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tests.scripted import ScriptedPolicy, clause
 from tests.understanding.homes import HOUSE
-
 from voice_rl_plugin.deciding.cases import Case, decide_case, judge, parse_cases, same_actions, upper_bound
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory
@@ -28,11 +28,11 @@ def actions(*lines: str) -> tuple[Action, ...]:
 
 
 def test_parse_reads_every_form() -> None:
-    """want as a list, as one line, as an outcome, and want_any; an area by its id or its name."""
+    """`want` as a list, as one line, as an outcome, and `want_any`; an area by its id or its name; other keys are notes."""
     cases = parse_cases(
         [
             {"group": "basic", "say": "bar on", "area": "Kitchen", "want": ["light.turn_on light.counter"]},
-            {"say": "bar on", "want": "light.turn_on light.counter", "note": "why"},
+            {"say": "bar on", "want": "light.turn_on light.counter", "note": "why", "seen_in": "a diary"},
             {"say": "leave it", "after": "bar on", "want": "reject", "language": "en"},
             {"say": "it is dark", "want_any": [["light.turn_on light.counter"], ["light.turn_on light.kitchen"]]},
         ],
@@ -85,7 +85,11 @@ def test_parse_wants_a_list() -> None:
         (["media_player.volume_set media_player.a volume_level=0.33"], ["media_player.volume_set media_player.a volume_level=0.333"], True),
         (["intent.HassStartTimer"], ["intent.HassStartTimer duration=5"], True),
         (["intent.HassStartTimer"], ["intent.HassCancelTimer"], False),
-        (["media_player.volume_mute media_player.a is_volume_muted=true"], ["media_player.volume_mute media_player.a is_volume_muted=false"], False),
+        (
+            ["media_player.volume_mute media_player.a is_volume_muted=true"],
+            ["media_player.volume_mute media_player.a is_volume_muted=false"],
+            False,
+        ),
         ([], [], True),
     ],
 )
@@ -133,7 +137,16 @@ def test_decide_case_plays_the_command_before() -> None:
 
 @pytest.mark.parametrize(
     ("events", "trials", "bound"),
-    [(0, 10, 0.2589), (0, 100, 0.02951), (0, 300, 0.009936), (1, 100, 0.04656), (5, 100, 0.10225), (2, 50, 0.12061), (3, 3, 1.0), (0, 0, 1.0)],
+    [
+        (0, 10, 0.2589),
+        (0, 100, 0.02951),
+        (0, 300, 0.009936),
+        (1, 100, 0.04656),
+        (5, 100, 0.10225),
+        (2, 50, 0.12061),
+        (3, 3, 1.0),
+        (0, 0, 1.0),
+    ],
 )
 def test_upper_bound_is_clopper_pearson(events: int, trials: int, bound: float) -> None:
     """The one-sided exact 95 % bound: for no events in n it is 1 - 0.05^(1/n)."""

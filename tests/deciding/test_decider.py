@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+
 from tests.scripted import Clause, ScriptedPolicy, clause
 from tests.understanding.homes import FLAT, HOUSE
-
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry, memory_words
 from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
@@ -21,7 +21,13 @@ UNLOCK = clause("unlock the [front door:NAME]", "unlock", "lock")
 TORN = (0.48, 0.47)
 
 
-def decider(*sentences: Clause | list[Clause], home: Home = HOUSE, memory: Memory | None = None, scores: tuple[float, ...] = (0.97,), not_for_us: float = 0.005) -> Decider:
+def decider(
+    *sentences: Clause | list[Clause],
+    home: Home = HOUSE,
+    memory: Memory | None = None,
+    scores: tuple[float, ...] = (0.97,),
+    not_for_us: float = 0.005,
+) -> Decider:
     """Return a decider whose policy reads these sentences."""
     return Decider(policy=ScriptedPolicy(*sentences, scores=scores, not_for_us=not_for_us), home=home, memory=memory or Memory())
 
@@ -50,7 +56,17 @@ def remembered(text: str, *done: str, area: str | None = "kitchen", rival: tuple
     """Return a memory of one correction."""
     actions = tuple(parse_action(line) for line in done)
     return Memory(
-        [MemoryEntry(words=memory_words(text), area=area, actions=actions, decision_id="d0", learned_at=1.0, is_contested=rival is not None, rival=rival)]
+        [
+            MemoryEntry(
+                words=memory_words(text),
+                area=area,
+                actions=actions,
+                decision_id="d0",
+                learned_at=1.0,
+                is_contested=rival is not None,
+                rival=rival,
+            )
+        ]
     )
 
 
@@ -64,7 +80,10 @@ def before(brain: Decider, text: str, *, at: float = 100.0, area: str | None = "
 
 @pytest.mark.parametrize(
     ("one", "text", "home", "line"),
-    [(BAR_ON, "Turn on the counter bar!", HOUSE, "light.turn_on light.counter"), (HEAD_ON, "打開床頭燈。", FLAT, "light.turn_on light.head")],
+    [
+        (BAR_ON, "Turn on the counter bar!", HOUSE, "light.turn_on light.counter"),
+        (HEAD_ON, "打開床頭燈。", FLAT, "light.turn_on light.head"),
+    ],
 )
 def test_a_sure_command_acts(one: Clause, text: str, home: Home, line: str) -> None:
     """A command with one sure candidate acts, and says what it was sure of and who decided."""
@@ -86,7 +105,9 @@ def test_a_wish_acts() -> None:
     assert lines(decide(decider(one), "it is too dark in here")) == ["light.turn_on light.counter light.kitchen brightness_step_pct=10"]
 
 
-@pytest.mark.parametrize(("mood", "code"), [("prohibition", "prohibition"), ("report", "report"), ("scheduled", "scheduled"), ("chat", "chat"), ("bare", "bare")])
+@pytest.mark.parametrize(
+    ("mood", "code"), [("prohibition", "prohibition"), ("report", "report"), ("scheduled", "scheduled"), ("chat", "chat"), ("bare", "bare")]
+)
 @pytest.mark.parametrize(("text", "home"), [("turn on the [counter bar:NAME]", HOUSE), ("打开[床头灯:NAME]", FLAT)])
 def test_a_refusing_mood_never_acts(mood: str, code: str, text: str, home: Home) -> None:
     """Whatever the scorer says, a prohibition, a report, a plan, talk or a bare name is refused with its own reason."""
@@ -164,13 +185,19 @@ def test_an_owners_label_makes_risky() -> None:
 def crowd(count: int) -> Home:
     """Return a home with many lamps in one room."""
     return Home.from_mapping(
-        {"areas": [{"id": "hall", "name": "Hall"}], "entities": [{"id": f"light.l{n}", "name": f"Spot {n}", "area": "hall"} for n in range(count)]}
+        {
+            "areas": [{"id": "hall", "name": "Hall"}],
+            "entities": [{"id": f"light.l{n}", "name": f"Spot {n}", "area": "hall"} for n in range(count)],
+        }
     )
 
 
 def test_many_targets_ask_unless_all_was_said() -> None:
     """More than 8 devices ask first; "all" says that it is meant."""
-    some, every = clause("turn off the [hall:AREA] [lights:CLASS]", "turn_off"), clause("turn off all the [hall:AREA] [lights:CLASS]", "turn_off")
+    some, every = (
+        clause("turn off the [hall:AREA] [lights:CLASS]", "turn_off"),
+        clause("turn off all the [hall:AREA] [lights:CLASS]", "turn_off"),
+    )
 
     assert decide(decider(some, home=crowd(9)), "turn off the hall lights").reason_code == "many"
     assert decide(decider(some, home=crowd(8)), "turn off the hall lights").outcome == "act"
@@ -213,7 +240,7 @@ def test_an_unknown_name_refuses(one: Clause, text: str, home: Home, name: str) 
 
 
 def test_an_unexplained_word_makes_acting_dear() -> None:
-    """ "the pool lights" in a home without a pool does not act even where the scorer leans to it."""
+    """In speech, "the pool lights" in a home without a pool does not act even where the scorer leans to it."""
     one = clause("turn on the [pool lights:NAME]", "turn_on")
 
     assert decide(decider(one, scores=(0.8,)), "turn on the pool lights").outcome != "act"
@@ -235,7 +262,10 @@ def test_a_home_without_devices_never_acts() -> None:
 # -- queries and intents
 
 
-@pytest.mark.parametrize(("text", "home", "said"), [("is the [front door:NAME] locked", HOUSE, "The Front Door is locked."), ("[大门锁:NAME]锁了吗", FLAT, "大门锁锁着。")])
+@pytest.mark.parametrize(
+    ("text", "home", "said"),
+    [("is the [front door:NAME] locked", HOUSE, "The Front Door is locked."), ("[大门锁:NAME]锁了吗", FLAT, "大门锁锁着。")],
+)
 def test_a_query_is_answered(text: str, home: Home, said: str) -> None:
     """A question about a state is answered from the state, and nothing is done."""
     one = clause(text, "query", "lock", mood="question")
@@ -278,28 +308,33 @@ def test_a_timer_is_handed_over() -> None:
 
 def test_a_compound_acts_in_order() -> None:
     """Two clauses act in their order, and the certainty is that of both."""
-    decision = decide(decider([clause("[bar:NAME] on", "turn_on"), clause("and the [radio:NAME] off", "turn_off")]), "bar on and the radio off")
+    decision = decide(
+        decider([clause("[bar:NAME] on", "turn_on"), clause("and the [radio:NAME] off", "turn_off")]), "bar on and the radio off"
+    )
 
     assert lines(decision) == ["light.turn_on light.counter", "media_player.turn_off media_player.radio"]
     assert decision.confidence == pytest.approx(0.97**2, abs=1e-3)
 
 
 def test_a_pronoun_in_the_second_clause_means_the_first() -> None:
-    """ "turn on the bar and make it red" is one lamp."""
+    """In speech, "turn on the bar and make it red" is one lamp."""
     brain = decider([clause("turn on the [bar:NAME]", "turn_on"), clause("and make [it:PRONOUN] [red:COLOR]", "set", "color")])
 
-    assert lines(decide(brain, "turn on the bar and make it red")) == ["light.turn_on light.counter", "light.turn_on light.counter color_name=red"]
+    assert lines(decide(brain, "turn on the bar and make it red")) == [
+        "light.turn_on light.counter",
+        "light.turn_on light.counter color_name=red",
+    ]
 
 
 def test_a_forbidden_clause_is_left_out() -> None:
-    """ "bar on but don't touch the radio" turns on the bar and nothing else."""
+    """In speech, "bar on but don't touch the radio" turns on the bar and nothing else."""
     brain = decider([clause("[bar:NAME] on", "turn_on"), clause("but dont touch the [radio:NAME]", "turn_off", mood="prohibition")])
 
     assert lines(decide(brain, "bar on but don't touch the radio")) == ["light.turn_on light.counter"]
 
 
 def test_a_clause_for_later_stops_everything() -> None:
-    """ "bar on and radio off at ten" does nothing: half of it would be wrong."""
+    """In speech, "bar on and radio off at ten" does nothing: half of it would be wrong."""
     brain = decider([clause("[bar:NAME] on", "turn_on"), clause("and the [radio:NAME] off [at ten:TIME]", "turn_off", mood="scheduled")])
     decision = decide(brain, "bar on and the radio off at ten")
 
@@ -308,7 +343,10 @@ def test_a_clause_for_later_stops_everything() -> None:
 
 def test_a_risky_clause_makes_the_compound_ask() -> None:
     """A compound with an unlocking asks about the whole."""
-    decision = decide(decider([clause("[bar:NAME] on", "turn_on"), clause("and unlock the [front door:NAME]", "unlock", "lock")]), "bar on and unlock the front door")
+    decision = decide(
+        decider([clause("[bar:NAME] on", "turn_on"), clause("and unlock the [front door:NAME]", "unlock", "lock")]),
+        "bar on and unlock the front door",
+    )
 
     assert decision.reason_code == "risky"
     assert [a.to_line() for a in decision.choices[0].actions] == ["light.turn_on light.counter", "lock.unlock lock.front"]
@@ -349,7 +387,9 @@ def test_contested_memory_asks() -> None:
     assert (decision.outcome, decision.stage, decision.reason_code, len(decision.choices)) == ("clarify", "memory", "contested", 2)
 
 
-@pytest.mark.parametrize("line", ["lock.unlock lock.front", "light.turn_on light.gone", "switch.turn_on switch.rack", "lock.lock light.counter"])
+@pytest.mark.parametrize(
+    "line", ["lock.unlock lock.front", "light.turn_on light.gone", "switch.turn_on switch.rack", "lock.lock light.counter"]
+)
 def test_memory_is_checked_at_each_use(line: str) -> None:
     """A remembered action that is risky, gone, hidden or impossible is not used."""
     decision = decide(decider(BAR_ON, memory=remembered("turn on the counter bar", line)), "turn on the counter bar")
@@ -377,7 +417,7 @@ def test_what_may_be_learned_by_heart(one: Clause, line: str, may: bool) -> None
 
 
 def test_an_answer_is_executed_and_learned() -> None:
-    """ "the study" after the question acts on that lamp, and is a correction of the question's decision."""
+    """In speech, "the study" after the question acts on that lamp, and is a correction of the question's decision."""
     brain = decider(DESKS, clause("the [study:AREA] one", "none", "none", mood="bare"), scores=TORN)
     heard = hear(brain, "the study one", last=before(brain, "turn on the desk lamp"))
 
@@ -463,7 +503,7 @@ def test_a_judgement_of_nothing_is_refused() -> None:
     ],
 )
 def test_a_spoken_correction_acts_and_teaches(first: Clause, spoken: str, home: Home, line: str) -> None:
-    """ "no, the study one" does the same there, and names what should have been done."""
+    """In speech, "no, the study one" does the same there, and names what should have been done."""
     correction = clause(spoken, "correct", "none", mood="feedback")
     area = "bedroom"
     brain = decider(first, correction, home=home)
@@ -477,7 +517,7 @@ def test_a_spoken_correction_acts_and_teaches(first: Clause, spoken: str, home: 
 
 
 def test_a_correction_that_names_nothing_asks() -> None:
-    """ "no, the other one" without more is a no and a question."""
+    """In speech, "no, the other one" without more is a no and a question."""
     brain = decider(BAR_ON, clause("no not that", "correct", "none", mood="feedback"))
     heard = hear(brain, "no not that", last=before(brain, "turn on the counter bar"))
 

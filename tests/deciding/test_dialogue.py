@@ -1,9 +1,9 @@
 """Answers to our own questions."""
 
 import pytest
+
 from tests.scripted import clause, frame_of, observed
 from tests.understanding.homes import FLAT, HOUSE
-
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like
 from voice_rl_plugin.domain.action import parse_action
 from voice_rl_plugin.domain.decision import Candidate
@@ -16,7 +16,7 @@ THREE = (*DESKS, Candidate(actions=(parse_action("light.turn_on light.hall"),), 
 def answer(text: str, choices: tuple[Candidate, ...] = DESKS, home: Home = HOUSE) -> int | str | None:
     """Return which choice an answer picks: its index, "both", "neither", or None."""
     one = clause(text, "none", "none", mood="bare")
-    chosen = choose_answer(observed(one, home), frame_of(one), choices, home)
+    chosen = choose_answer(observed(one, home), choices, home)
     if chosen is None:
         return None
     if not chosen.actions:
@@ -38,14 +38,36 @@ def test_english_answers(text: str, picked: int | str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "picked"),
-    [("第一个", 0), ("第二个", 1), ("最后那个", 1), ("书房的", 1), ("卧室那盏", 0), ("两个都要", "both"), ("都开", "both"), ("算了", "neither"), ("都不是", "neither"), ("嗯哼", None)],
+    [
+        ("第一个", 0),
+        ("第二个", 1),
+        ("最后那个", 1),
+        ("书房的", 1),
+        ("卧室那盏", 0),
+        ("两个都要", "both"),
+        ("都开", "both"),
+        ("算了", "neither"),
+        ("都不是", "neither"),
+        ("嗯哼", None),
+    ],
 )
 def test_chinese_answers(text: str, picked: int | str | None) -> None:
     """第二个, a room, 都 or 算了 answers; anything else does not."""
     assert answer(text, home=FLAT) == picked
 
 
-@pytest.mark.parametrize(("text", "home", "picked"), [("yes", HOUSE, 0), ("sure", HOUSE, 0), ("no", HOUSE, "neither"), ("好的", FLAT, 0), ("对", FLAT, 0), ("不要", FLAT, "neither"), ("别", FLAT, "neither")])
+@pytest.mark.parametrize(
+    ("text", "home", "picked"),
+    [
+        ("yes", HOUSE, 0),
+        ("sure", HOUSE, 0),
+        ("no", HOUSE, "neither"),
+        ("好的", FLAT, 0),
+        ("对", FLAT, 0),
+        ("不要", FLAT, "neither"),
+        ("别", FLAT, "neither"),
+    ],
+)
 def test_yes_and_no_answer_a_single_offer(text: str, home: Home, picked: int | str) -> None:
     """A yes takes the only offer, a no leaves it."""
     assert answer(text, DESKS[:1], home) == picked
@@ -64,9 +86,9 @@ def test_the_third_of_three() -> None:
 
 
 def test_both_joins_the_actions() -> None:
-    """ "both" does everything that was offered, once."""
+    """In speech, "both" does everything that was offered, once."""
     one = clause("both", "none", "none", mood="bare")
-    chosen = choose_answer(observed(one, HOUSE), frame_of(one), (*DESKS, DESKS[0]), HOUSE)
+    chosen = choose_answer(observed(one, HOUSE), (*DESKS, DESKS[0]), HOUSE)
 
     assert chosen is not None
     assert chosen.actions == (*DESKS[0].actions, *DESKS[1].actions)

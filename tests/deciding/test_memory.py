@@ -69,3 +69,16 @@ def test_forget_and_order() -> None:
     assert memory.forget("a", "den")
     assert not memory.forget("a", "den")
     assert len(memory) == 1
+
+
+def test_repeating_finds_what_would_do_the_same_again() -> None:
+    """Only an entry of the same words, area and actions repeats a mistake; a contested one asks."""
+    memory = Memory([entry("lights", ON), entry("打开灯", ON), entry("nice lamp")])
+
+    assert memory.repeating("Lights!", "den", [ON]) == memory.recall("lights", "den")
+    assert memory.repeating("打開燈", "den", [ON]) == memory.recall("打开灯", "den")
+    assert memory.repeating("nice lamp", "den", []) == memory.recall("nice lamp", "den")
+    assert memory.repeating("lights", "den", [OFF]) is None
+    assert memory.repeating("lights", "hall", [ON]) is None
+    memory.learn(entry("lights", OFF, at=2.0))
+    assert memory.repeating("lights", "den", [OFF]) is None

@@ -11,7 +11,7 @@ SHARE = st.floats(0, 1)
 
 
 def test_value_of_acting_by_hand() -> None:
-    """p - C (1 - p): 0.9 at C = 1 is 0.8, at C = 3 it is 0.6."""
+    """The closed form p - C (1 - p): 0.9 at C = 1 is 0.8, at C = 3 it is 0.6."""
     assert value_of_acting(0.9, 1.0) == pytest.approx(0.8)
     assert value_of_acting(0.9, 3.0) == pytest.approx(0.6)
     assert value_of_acting(0.5, 1.0) == pytest.approx(0.0)

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.understanding.homes import FLAT, HOUSE
 
 import voice_rl_plugin.deciding.decider as decider_module
+from tests.understanding.homes import FLAT, HOUSE
 from voice_rl_plugin.deciding.wording import REASONS, describe, name_targets, open_question, question_between, reason, tell_states
 from voice_rl_plugin.domain.action import parse_action
 from voice_rl_plugin.domain.home import EntityState
@@ -78,8 +78,14 @@ def test_chinese_descriptions(line: str, chinese: str) -> None:
 
 def test_several_actions_are_told_in_order() -> None:
     """A compound is told with "then" and 再."""
-    assert describe([parse_action("light.turn_on light.hall"), parse_action("fan.turn_off fan.study")], HOUSE, "en") == "turn on the Hall Light, then turn off the Whirl"
-    assert describe([parse_action("light.turn_on light.head"), parse_action("fan.turn_off fan.bedroom")], FLAT, "zh") == "打开床头灯，再关闭风扇"
+    assert (
+        describe([parse_action("light.turn_on light.hall"), parse_action("fan.turn_off fan.study")], HOUSE, "en")
+        == "turn on the Hall Light, then turn off the Whirl"
+    )
+    assert (
+        describe([parse_action("light.turn_on light.head"), parse_action("fan.turn_off fan.bedroom")], FLAT, "zh")
+        == "打开床头灯，再关闭风扇"
+    )
 
 
 def test_names_say_their_room_only_where_it_helps() -> None:

@@ -16,7 +16,12 @@ from voice_rl_plugin.errors import ConfigError
 WORD = st.text("abcdefghij_0123456789", min_size=1, max_size=8)
 NAME = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=10).filter(str.strip)
 ENTITY_IDS = st.builds("{}.{}".format, st.sampled_from(sorted(USUAL_ABILITIES)), WORD)
-VALUES = st.one_of(st.integers(-100, 100), st.booleans(), st.floats(-1, 1, allow_nan=False).map(lambda x: round(x, 3) + 0.0005), WORD.filter(lambda w: not w[0].isdigit() and w not in ("true", "false")))
+VALUES = st.one_of(
+    st.integers(-100, 100),
+    st.booleans(),
+    st.floats(-1, 1, allow_nan=False).map(lambda x: round(x, 3) + 0.0005),
+    WORD.filter(lambda w: not w[0].isdigit() and w not in ("true", "false")),
+)
 ACTIONS = st.builds(
     lambda service, targets, data: Action(service=service, targets=tuple(sorted(targets)), data=data),
     st.builds("{}.{}".format, WORD, WORD),
@@ -30,7 +35,13 @@ def homes(draw: st.DrawFn) -> Home:
     """Draw a home whose references all lead somewhere."""
     floors = draw(st.lists(st.builds(Floor, id=WORD, name=NAME), max_size=2, unique_by=lambda f: f.id))
     on_floor = st.sampled_from([None, *(f.id for f in floors)])
-    areas = draw(st.lists(st.builds(Area, id=WORD, name=NAME, aliases=st.lists(NAME, max_size=2).map(tuple), floor=on_floor), max_size=3, unique_by=lambda a: a.id))
+    areas = draw(
+        st.lists(
+            st.builds(Area, id=WORD, name=NAME, aliases=st.lists(NAME, max_size=2).map(tuple), floor=on_floor),
+            max_size=3,
+            unique_by=lambda a: a.id,
+        )
+    )
     in_area = st.sampled_from([None, *(a.id for a in areas)])
     entity = st.builds(
         Entity,
@@ -49,7 +60,13 @@ def homes(draw: st.DrawFn) -> Home:
     )
     entities = draw(st.lists(entity, max_size=4, unique_by=lambda e: e.id))
     satellites = draw(st.lists(st.builds(Satellite, id=WORD, area=in_area, media_player=st.none() | ENTITY_IDS), max_size=2))
-    return Home(language=draw(st.sampled_from(["en", "zh"])), floors=tuple(floors), areas=tuple(areas), entities=tuple(entities), satellites=tuple(satellites))
+    return Home(
+        language=draw(st.sampled_from(["en", "zh"])),
+        floors=tuple(floors),
+        areas=tuple(areas),
+        entities=tuple(entities),
+        satellites=tuple(satellites),
+    )
 
 
 @given(homes())
@@ -84,7 +101,7 @@ def test_an_action_survives_its_line(action: Action) -> None:
 @given(ACTIONS)
 def test_a_key_does_not_depend_on_the_order(action: Action) -> None:
     """Equal actions have equal keys, however targets and data are ordered."""
-    turned = Action(service=action.service, targets=action.targets[::-1], data=dict(reversed(action.data.items())))
+    turned = Action(service=action.service, targets=action.targets[::-1], data=dict(reversed(list(action.data.items()))))
 
     assert turned.key == action.key
 
@@ -157,7 +174,13 @@ def test_an_area_is_found_by_id_name_or_alias() -> None:
         {"areas": [{"id": "a", "name": "Kids Room", "aliases": ["儿童房"]}, {"id": "b", "name": "Bath"}, {"id": "c", "name": "bath"}]}
     )
 
-    assert [found and found.id for found in map(home.find_area, ("a", "kids room", "儿童房", "bath", "attic"))] == ["a", "a", "a", None, None]
+    assert [found and found.id for found in map(home.find_area, ("a", "kids room", "儿童房", "bath", "attic"))] == [
+        "a",
+        "a",
+        "a",
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +212,14 @@ def test_usual_abilities_are_known_abilities() -> None:
 def test_a_frame_names_its_best_reading() -> None:
     """Mood, operation and property are the most probable ones, spans come by tag."""
     spans = (Span(tag="NAME", start=0, end=1), Span(tag="VALUE", start=1, end=2))
-    frame = Frame(moods={"chat": 0.4, "wish": 0.6}, operations=(("set", 0.7), ("raise", 0.3)), properties=(("volume", 1.0),), spans=spans, start=0, end=2)
+    frame = Frame(
+        moods={"chat": 0.4, "wish": 0.6},
+        operations=(("set", 0.7), ("raise", 0.3)),
+        properties=(("volume", 1.0),),
+        spans=spans,
+        start=0,
+        end=2,
+    )
 
     assert (frame.mood, frame.operation, frame.property) == ("wish", "set", "volume")
     assert frame.spans_of("VALUE", "DELTA") == spans[1:]
@@ -215,9 +245,31 @@ def test_a_decision_as_payload() -> None:
     """The decision topic has the contract's keys; a question brings its choices."""
     lamp = parse_action("light.turn_on light.a")
     plain = Decision(id="d", utterance=Utterance(text="x", area="den"), language="en", outcome="act", actions=(lamp,), confidence=0.98765)
-    asked = Decision(id="d", utterance=Utterance(text="x"), language="en", outcome="clarify", question="Which?", choices=(Candidate(actions=(lamp,), probability=0.5, label="a"),), reason_code="risky")
+    asked = Decision(
+        id="d",
+        utterance=Utterance(text="x"),
+        language="en",
+        outcome="clarify",
+        question="Which?",
+        choices=(Candidate(actions=(lamp,), probability=0.5, label="a"),),
+        reason_code="risky",
+    )
 
-    assert {"decision_id", "utterance", "language", "area", "outcome", "actions", "confidence", "propensity", "stage", "policy_version", "executor", "reason", "latency_ms"} <= set(plain.to_payload())
+    assert {
+        "decision_id",
+        "utterance",
+        "language",
+        "area",
+        "outcome",
+        "actions",
+        "confidence",
+        "propensity",
+        "stage",
+        "policy_version",
+        "executor",
+        "reason",
+        "latency_ms",
+    } <= set(plain.to_payload())
     assert plain.to_payload()["confidence"] == 0.9877
     assert "question" not in plain.to_payload()
     assert asked.to_payload()["choices"] == [{"label": "a", "actions": [lamp.to_payload()]}]

@@ -5,7 +5,10 @@ from voice_rl_plugin.domain.home import Home
 HOUSE = Home.from_mapping(
     {
         "language": "en",
-        "floors": [{"id": "ground", "name": "Ground Floor", "aliases": ["downstairs"]}, {"id": "upper", "name": "Upper Floor", "aliases": ["upstairs"]}],
+        "floors": [
+            {"id": "ground", "name": "Ground Floor", "aliases": ["downstairs"]},
+            {"id": "upper", "name": "Upper Floor", "aliases": ["upstairs"]},
+        ],
         "areas": [
             {"id": "kitchen", "name": "Kitchen", "floor": "ground"},
             {"id": "hall", "name": "Hallway", "aliases": ["hall"], "floor": "ground"},

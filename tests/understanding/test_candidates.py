@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tests.scripted import Clause, clause, frame_of, observed
 from tests.understanding.homes import FLAT, HOUSE
-
 from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.frame import OPERATIONS, PROPERTIES
 from voice_rl_plugin.domain.home import EntityState, Home
@@ -26,7 +26,9 @@ from voice_rl_plugin.understanding.services import is_able
 INDEXES = {"en": (HOUSE, NameIndex(HOUSE)), "zh": (FLAT, NameIndex(FLAT))}
 
 
-def options(one: Clause, *, language: str = "en", area: str | None = None, previous: tuple[Action, ...] = (), is_on: str = "") -> ClauseOptions:
+def options(
+    one: Clause, *, language: str = "en", area: str | None = None, previous: tuple[Action, ...] = (), is_on: str = ""
+) -> ClauseOptions:
     """Return the candidates of a clause."""
     home, index = INDEXES[language]
     states = {is_on: EntityState(value="on")} if is_on else {}
@@ -110,7 +112,7 @@ def test_rivals_are_separate_candidates() -> None:
 
 
 def test_same_repeats_the_actions_elsewhere() -> None:
-    """ "same for the bedroom" repeats the data on the devices there; a query is not repeated."""
+    """In speech, "same for the bedroom" repeats the data on the devices there; a query is not repeated."""
     before = (parse_action("light.turn_on light.counter brightness_pct=40"), parse_action("query.state lock.front"))
     lines = first(clause("same for the [bedroom:AREA] [lights:CLASS]", "same", "any"), area="kitchen", previous=before)
 
@@ -187,11 +189,24 @@ def test_a_property_without_an_intent_is_not_handed_over() -> None:
     assert handover_action(observed(one, HOUSE), frame_of(one), "power") is None
 
 
-SENTENCES = ["the [lights:CLASS]", "the [desk lamp:NAME] to [35:VALUE]", "[it:PRONOUN] [red:COLOR]", "the [pool:AREA] [fan:CLASS] by [two notches:DELTA]", "all the [lights:CLASS] except the [bar:EXCEPT_NAME]", "up"]
+SENTENCES = [
+    "the [lights:CLASS]",
+    "the [desk lamp:NAME] to [35:VALUE]",
+    "[it:PRONOUN] [red:COLOR]",
+    "the [pool:AREA] [fan:CLASS] by [two notches:DELTA]",
+    "all the [lights:CLASS] except the [bar:EXCEPT_NAME]",
+    "up",
+]
 
 
-@given(st.sampled_from(SENTENCES), st.sampled_from(OPERATIONS), st.sampled_from(PROPERTIES), st.sampled_from([None, "study", "kitchen"]), st.booleans())
-def test_candidates_are_executable_and_finite(text: str, operation: str, prop: str, area: str | None, has_before: bool) -> None:  # noqa: FBT001
+@given(
+    st.sampled_from(SENTENCES),
+    st.sampled_from(OPERATIONS),
+    st.sampled_from(PROPERTIES),
+    st.sampled_from([None, "study", "kitchen"]),
+    st.booleans(),
+)
+def test_candidates_are_executable_and_finite(text: str, operation: str, prop: str, area: str | None, has_before: bool) -> None:
     """Whatever was read, every candidate can be done by its targets, and the scorer sees finite rows of one width."""
     before = (parse_action("light.turn_on light.counter brightness_pct=40"),) if has_before else ()
     found = options(clause(text, operation, prop), area=area, previous=before)

@@ -18,20 +18,43 @@ LAMPS = (entity("light.a", "Desk Lamp"), entity("light.b", "Chandelier"), entity
 
 @pytest.mark.parametrize(
     ("phrase", "name"),
-    [("red", "red"), ("light blue", "skyblue"), ("dark blue", "navy"), ("a deep purple", "purple"), ("蓝色", "blue"), ("天蓝色", "skyblue"), ("粉红色", "pink"), ("loud", None)],
+    [
+        ("red", "red"),
+        ("light blue", "skyblue"),
+        ("dark blue", "navy"),
+        ("a deep purple", "purple"),
+        ("蓝色", "blue"),
+        ("天蓝色", "skyblue"),
+        ("粉红色", "pink"),
+        ("loud", None),
+    ],
 )
 def test_colours(phrase: str, name: str | None) -> None:
     """The longest colour name inside a phrase is meant."""
     assert color_name(words_of(phrase)) == name
 
 
-@pytest.mark.parametrize(("phrase", "kelvin"), [("warm white", 2700), ("cool white", 6000), ("daylight", 5500), ("暖白", 2700), ("冷光", 6000), ("自然光", 4000), ("red", None)])
+@pytest.mark.parametrize(
+    ("phrase", "kelvin"),
+    [("warm white", 2700), ("cool white", 6000), ("daylight", 5500), ("暖白", 2700), ("冷光", 6000), ("自然光", 4000), ("red", None)],
+)
 def test_whites(phrase: str, kelvin: int | None) -> None:
     """A shade of white is a colour temperature."""
     assert white_kelvin(words_of(phrase)) == kelvin
 
 
-@pytest.mark.parametrize(("phrase", "mode"), [("heating", "heat"), ("cool", "cool"), ("fan only", "fan_only"), ("制冷", "cool"), ("除湿", "dry"), ("自动", "auto"), ("purple", None)])
+@pytest.mark.parametrize(
+    ("phrase", "mode"),
+    [
+        ("heating", "heat"),
+        ("cool", "cool"),
+        ("fan only", "fan_only"),
+        ("制冷", "cool"),
+        ("除湿", "dry"),
+        ("自动", "auto"),
+        ("purple", None),
+    ],
+)
 def test_modes(phrase: str, mode: str | None) -> None:
     """A climate mode is Home Assistant's word for it."""
     assert hvac_mode(words_of(phrase)) == mode
@@ -84,13 +107,13 @@ def test_a_generic_noun_means_the_whole_domain() -> None:
 
 
 def test_a_special_noun_means_those_that_bear_it() -> None:
-    """ "the lamps" are the lights called lamp, where any is; else all lights."""
+    """In speech, "the lamps" are the lights called lamp, where any is; else all lights."""
     assert members_of(KIND_BY_NAME["lamp"], LAMPS) == (LAMPS[0], LAMPS[2])
     assert members_of(KIND_BY_NAME["light_strip"], LAMPS) == LAMPS
 
 
 def test_a_strict_noun_never_means_the_rest_of_the_domain() -> None:
-    """ "the tv" is not the radio, and "the speaker" is not the tv."""
+    """In speech, "the tv" is not the radio, and "the speaker" is not the tv."""
     radio, tv = entity("media_player.r", "Radio"), entity("media_player.t", "Samsung", "tv")
 
     assert members_of(KIND_BY_NAME["tv"], (radio,)) == ()
@@ -99,8 +122,12 @@ def test_a_strict_noun_never_means_the_rest_of_the_domain() -> None:
 
 
 def test_window_coverings_are_no_doors() -> None:
-    """ "the curtains" may mean a blind, never a garage door or a window."""
-    blind, garage, window = entity("cover.b", "Roller", "blind"), entity("cover.g", "Gate 2", "garage"), entity("cover.w", "Skylight", "window")
+    """In speech, "the curtains" may mean a blind, never a garage door or a window."""
+    blind, garage, window = (
+        entity("cover.b", "Roller", "blind"),
+        entity("cover.g", "Gate 2", "garage"),
+        entity("cover.w", "Skylight", "window"),
+    )
 
     assert members_of(KIND_BY_NAME["curtain"], (blind, garage, window)) == (blind,)
     assert is_door(garage)

@@ -1,8 +1,8 @@
 """The names of a home are found in an utterance, by form and by sound."""
 
 import pytest
-from tests.understanding.homes import FLAT, HOUSE
 
+from tests.understanding.homes import FLAT, HOUSE
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.understanding.names import Match, NameIndex
 from voice_rl_plugin.understanding.text import words_of
@@ -37,8 +37,10 @@ def test_full_names_and_aliases(sentence: str, language: str, text: str, thing_i
 
 
 def test_a_name_without_its_room_is_stripped() -> None:
-    """ "ceiling" in the kitchen and 圆圆灯 in the living room are the names without the room's own words; a mere noun is no name."""
-    flat = Home.from_mapping({"areas": [{"id": "a", "name": "客厅"}], "entities": [{"id": "light.round", "name": "客厅的圆圆灯", "area": "a"}]})
+    """In speech, "ceiling" in the kitchen and 圆圆灯 in the living room are the names without the room's own words; a mere noun is no name."""
+    flat = Home.from_mapping(
+        {"areas": [{"id": "a", "name": "客厅"}], "entities": [{"id": "light.round", "name": "客厅的圆圆灯", "area": "a"}]}
+    )
 
     assert ("ceiling", "light.kitchen", "stripped") in found("turn on the ceiling", "en")
     assert [(m.id, m.form) for m in NameIndex(flat).find(words_of("开圆圆灯")) if m.end - m.start == 3] == [("light.round", "stripped")]
@@ -46,7 +48,7 @@ def test_a_name_without_its_room_is_stripped() -> None:
 
 
 def test_part_of_a_name_is_partial_and_scored_by_its_share() -> None:
-    """ "counter" is a part of Counter Bar; its noun or a room word alone is none."""
+    """In speech, "counter" is a part of Counter Bar; its noun or a room word alone is none."""
     words = words_of("turn on the counter")
     matches = [m for m in INDEXES["en"].find(words) if m.form == "partial"]
 
@@ -99,7 +101,7 @@ def test_unexposed_devices_have_no_name() -> None:
 
 
 def test_an_article_in_a_name_may_be_left_out() -> None:
-    """ "The Beast" is found as "beast"."""
+    """In speech, "The Beast" is found as "beast"."""
     home = Home.from_mapping({"entities": [{"id": "light.b", "name": "The Beast"}]})
 
     assert {(m.id, m.form) for m in NameIndex(home).find(["beast"])} == {("light.b", "full")}

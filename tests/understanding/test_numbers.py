@@ -42,7 +42,8 @@ VOCABULARY = (
         ("2700 kelvin", 2700, "kelvin"),
         ("4000 k", 4000, "kelvin"),
         ("three notches", 3, "notch"),
-        ("a couple of words", None, ""),
+        ("a couple of clicks", 2, "notch"),
+        ("by a couple", 2, "none"),
         ("lamp", None, ""),
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.understanding.homes import FLAT, HOUSE
 
+from tests.understanding.homes import FLAT, HOUSE
 from voice_rl_plugin.errors import ModelError
 from voice_rl_plugin.learning.models import BASE_FOLDER
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES

@@ -5,6 +5,7 @@ Record anew, after a deliberate change of the feature version: `python -m tests.
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,9 @@ def record(language: str, entities: int) -> Iterator[tuple[str, str]]:
     other = LANGUAGES[1 - LANGUAGES.index(language)]
     said = [*make_sentences(home, language, SENTENCES), *make_sentences(home, other, SENTENCES // 2)]
     texts = [(one.text, one.area) for one in said]
-    texts += [(f"{first.text}, {second.text} 3.5% 18:30 '{first.kind}'", None) for first, second in zip(said[::6], said[3::6], strict=False)]
+    texts += [
+        (f"{first.text}, {second.text} 3.5% 18:30 '{first.kind}'", None) for first, second in zip(said[::6], said[3::6], strict=False)
+    ]
     for number, (text, area) in enumerate(texts):
         observation = observe(text, home=home, index=index, area=area, previous=_PREVIOUS[number % len(_PREVIOUS)])
         yield text, digest(text, observation)
@@ -88,7 +91,7 @@ def _plain_decode(output: NDArray[np.float32]) -> tuple[Frame, ...]:
     best = probabilities.argmax(axis=1)
     starts = [0, *(i for i in range(1, count) if clauses[i, 0] > 0), count]
     frames = []
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         spans = []
         opened = start
         for index in range(start + 1, end + 1):

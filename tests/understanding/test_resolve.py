@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+
 from tests.scripted import clause, frame_of, observed
 from tests.understanding.homes import FLAT, HOUSE
-
 from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.home import EntityState, Home, States
 from voice_rl_plugin.understanding.names import NameIndex
@@ -50,7 +50,7 @@ def rivals(text: str, **values: object) -> set[str]:
 
 
 def test_the_spoken_area_comes_first() -> None:
-    """ "the study desk lamp" is the one in the study, wherever the speaker is."""
+    """In speech, "the study desk lamp" is the one in the study, wherever the speaker is."""
     assert best("the [study:AREA] [desk lamp:NAME]", area="bedroom") == {"light.desk_study"}
     assert best("[书房:AREA]的[台灯:NAME]", area="bedroom", home=FLAT) == {"light.desk_study"}
 
@@ -79,9 +79,17 @@ def test_what_still_ties_asks() -> None:
 # -- the lights, kinds, singular and plural
 
 
-@pytest.mark.parametrize("text", ["the [bedroom:AREA] [lights:CLASS]", "the [lights:CLASS] in the [bedroom:AREA]", "the [bedroom:AREA]", "all the [bedroom:AREA] [lights:CLASS]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the [bedroom:AREA] [lights:CLASS]",
+        "the [lights:CLASS] in the [bedroom:AREA]",
+        "the [bedroom:AREA]",
+        "all the [bedroom:AREA] [lights:CLASS]",
+    ],
+)
 def test_the_lights_of_a_room_are_all_of_them(text: str) -> None:
-    """ "the bedroom lights" are all lights there, a group instead of its members."""
+    """In speech, "the bedroom lights" are all lights there, a group instead of its members."""
     assert best(text, area="kitchen") == BEDROOM_LIGHTS
 
 
@@ -92,7 +100,7 @@ def test_the_chinese_lights_of_a_room_are_all_of_them(text: str) -> None:
 
 
 def test_the_lights_without_a_room_are_those_around_the_speaker() -> None:
-    """ "the lights" are the own room's."""
+    """In speech, "the lights" are the own room's."""
     assert best("the [lights:CLASS]", area="study") == STUDY_LIGHTS
     assert best("关[灯:CLASS]", area="bedroom", home=FLAT) == {"light.desk_bedroom", "light.head"}
 
@@ -104,25 +112,25 @@ def test_the_lights_of_nowhere_ask() -> None:
 
 
 def test_a_singular_that_fits_several_is_rival() -> None:
-    """ "the study light" fits two lamps; a Chinese measure word makes a singular too."""
+    """In speech, "the study light" fits two lamps; a Chinese measure word makes a singular too."""
     assert rivals("the [study:AREA] [light:CLASS]", area="kitchen") == STUDY_LIGHTS
     assert rivals("关掉那盏[灯:CLASS]", area="bedroom", home=FLAT) == {"light.desk_bedroom", "light.head"}
 
 
 def test_a_singular_that_fits_one_is_it() -> None:
-    """ "the hall light" is the only one."""
+    """In speech, "the hall light" is the only one."""
     assert best("the [hall:AREA] [light:CLASS]", area="kitchen") == {"light.hall"}
 
 
 def test_kinds_mean_their_class() -> None:
-    """ "the blinds" are no garage door, "the tv" is no stereo."""
+    """In speech, "the blinds" are no garage door, "the tv" is no stereo."""
     assert best("the [blinds:CLASS]", area="bedroom") == {"cover.bedroom"}
     assert best("the [tv:CLASS]", area="study") == {"media_player.tv"}
     assert best("开[窗帘:CLASS]", area="living", home=FLAT) == {"cover.living"}
 
 
 def test_a_plural_of_a_kind_is_all_of_it() -> None:
-    """ "all the fans" are all fans."""
+    """In speech, "all the fans" are all fans."""
     assert best("all the [fans:CLASS]", area="kitchen") == {"fan.bedroom", "fan.study"}
 
 
@@ -144,24 +152,24 @@ def test_home_wide_words_reach_everything() -> None:
 
 
 def test_floors_are_their_areas() -> None:
-    """ "upstairs" is every room up there."""
+    """In speech, "upstairs" is every room up there."""
     assert best("all the [lights:CLASS] [upstairs:FLOOR]", area="kitchen") == BEDROOM_LIGHTS | STUDY_LIGHTS
     assert best("[楼上:FLOOR]的[灯:CLASS]", area="living", home=FLAT) == {"light.desk_bedroom", "light.head", "light.desk_study"}
 
 
 def test_two_rooms_share_a_noun() -> None:
-    """ "the kitchen and study lights" are those of both."""
+    """In speech, "the kitchen and study lights" are those of both."""
     assert best("the [kitchen:AREA] and [study:AREA] [lights:CLASS]", area="hall") == KITCHEN_LIGHTS | STUDY_LIGHTS
 
 
 def test_two_devices_are_both_meant() -> None:
-    """ "the counter bar and the radio" are two devices."""
+    """In speech, "the counter bar and the radio" are two devices."""
     assert best("the [counter bar:NAME] and the [radio:NAME]", area="hall") == {"light.counter", "media_player.radio"}
     assert best("[床头灯:NAME]和[风扇:NAME]", area="living", home=FLAT) == {"light.head", "fan.bedroom"}
 
 
 def test_all_never_reaches_switches_locks_and_covers() -> None:
-    """ "everything" in a room are its lights; a lock is never swept along."""
+    """In speech, "everything" in a room are its lights; a lock is never swept along."""
     assert best("all the [lights:CLASS] in the [hall:AREA]") == {"light.hall"}
     assert best("the [hall:AREA]", area="kitchen") == {"light.hall"}
 
@@ -210,14 +218,14 @@ def test_a_group_is_one_target() -> None:
 
 
 def test_a_name_elsewhere_conflicts_with_the_spoken_room() -> None:
-    """ "the kitchen chandelier" is in the study: said so, never silently taken."""
+    """In speech, "the kitchen chandelier" is in the study: said so, never silently taken."""
     (found, *_) = targets("the [kitchen:AREA] [chandelier:NAME]", area="hall")
 
     assert found.has_area_conflict
 
 
 def test_an_unknown_adjective_is_unmatched() -> None:
-    """ "the pool lights" leaves a word unexplained; nothing near is taken for sure."""
+    """In speech, "the pool lights" leaves a word unexplained; nothing near is taken for sure."""
     (found, *_) = targets("the [pool lights:NAME]", area="study")
 
     assert found.unmatched == 1
@@ -246,10 +254,12 @@ def test_unknown_tokens(text: str, home: Home, count: int) -> None:
     """Words tagged as a name that this home does not have are counted; the noun explains itself."""
     one = clause(text, "turn_on")
 
-    assert unknown_tokens(observed(one, home), frame_of(one), Situation(home=home, index=NameIndex(home))) == count
+    assert unknown_tokens(observed(one, home), frame_of(one)) == count
 
 
-@pytest.mark.parametrize(("text", "home", "wanted"), [("the [shanda leer:NAME]", HOUSE, "light.study"), ("关[走浪灯:NAME]", FLAT, "light.corridor")])
+@pytest.mark.parametrize(
+    ("text", "home", "wanted"), [("the [shanda leer:NAME]", HOUSE, "light.study"), ("关[走浪灯:NAME]", FLAT, "light.corridor")]
+)
 def test_a_name_heard_alike_is_marked_as_sound(text: str, home: Home, wanted: str) -> None:
     """A match by sound alone is found, and says that it is one."""
     (found, *_) = targets(text, home=home)
@@ -268,7 +278,7 @@ def test_a_room_heard_alike_is_found() -> None:
 
 
 def test_a_follow_up_means_what_was_spoken_of() -> None:
-    """ "make it brighter" is the lamp of the command before."""
+    """In speech, "make it brighter" is the lamp of the command before."""
     before = (parse_action("light.turn_on light.counter"),)
 
     assert best("make [it:PRONOUN] brighter", operation="raise", prop="brightness", area="study", previous=before) == {"light.counter"}
@@ -276,19 +286,19 @@ def test_a_follow_up_means_what_was_spoken_of() -> None:
 
 
 def test_a_pronoun_without_a_before_means_nothing() -> None:
-    """ "turn it off" out of nowhere names nothing."""
+    """In speech, "turn it off" out of nowhere names nothing."""
     assert targets("turn [it:PRONOUN] off", area="study") == ()
 
 
 def test_here_is_the_speakers_room_even_after_a_command() -> None:
-    """ "darker in here" is about this room, not about the lamp before."""
+    """In speech, "darker in here" is about this room, not about the lamp before."""
     before = (parse_action("light.turn_on light.counter"),)
 
     assert best("darker [in here:HERE]", operation="lower", prop="brightness", area="study", previous=before) == STUDY_LIGHTS
 
 
 def test_too_means_there_what_was_done_here() -> None:
-    """ "the bedroom too" and 卧室也 are there the kind of device that was just used."""
+    """In speech, "the bedroom too" and 卧室也 are there the kind of device that was just used."""
     before = (parse_action("fan.turn_on fan.study"),)
     cover = (parse_action("climate.turn_on climate.living"),)
 
@@ -330,7 +340,9 @@ def test_an_empty_home_has_no_targets() -> None:
     assert targets("brighter", prop="brightness", home=Home()) == ()
 
 
-@pytest.mark.parametrize("sentence", ["all the lights", "turn everything off", "both lamps", "lights off everywhere", "把灯都关了", "全屋的灯", "所有的灯"])
+@pytest.mark.parametrize(
+    "sentence", ["all the lights", "turn everything off", "both lamps", "lights off everywhere", "把灯都关了", "全屋的灯", "所有的灯"]
+)
 def test_asking_for_all(sentence: str) -> None:
     """all, every, both, 都 and 全部 say that many are meant."""
     assert asks_for_all(words_of(sentence))

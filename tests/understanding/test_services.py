@@ -9,7 +9,15 @@ from voice_rl_plugin.domain.home import ABILITIES, USUAL_ABILITIES, Entity
 from voice_rl_plugin.understanding.numbers import Value
 from voice_rl_plugin.understanding.services import Amounts, actions_for, is_able, service_call
 
-POWER = {"turn_on": "turn_on", "open": "turn_on", "start": "turn_on", "turn_off": "turn_off", "close": "turn_off", "stop": "turn_off", "toggle": "toggle"}
+POWER = {
+    "turn_on": "turn_on",
+    "open": "turn_on",
+    "start": "turn_on",
+    "turn_off": "turn_off",
+    "close": "turn_off",
+    "stop": "turn_off",
+    "toggle": "toggle",
+}
 TABLE: dict[str, dict[str, str]] = {
     "light": {**POWER, "raise": "turn_on", "lower": "turn_on"},
     "switch": POWER,
@@ -158,7 +166,7 @@ def test_a_temperature_beyond_reason_was_misheard(degrees: float) -> None:
 
 
 def test_setting_without_a_value_is_nothing() -> None:
-    """ "set the lamp" says nothing that could be done."""
+    """In speech, "set the lamp" says nothing that could be done."""
     assert service_call("set", "brightness", "light") is None
     assert service_call("set", "volume", "media_player") is None
     assert service_call("set", "speed", "fan") is None
@@ -181,7 +189,13 @@ def test_several_domains_are_several_actions() -> None:
     assert count == 2
 
 
-@given(st.sampled_from(OPERATIONS), st.sampled_from(PROPERTIES), st.sampled_from(sorted(USUAL_ABILITIES)), st.sets(st.sampled_from(sorted(ABILITIES))), AMOUNTS)
+@given(
+    st.sampled_from(OPERATIONS),
+    st.sampled_from(PROPERTIES),
+    st.sampled_from(sorted(USUAL_ABILITIES)),
+    st.sets(st.sampled_from(sorted(ABILITIES))),
+    AMOUNTS,
+)
 def test_an_absent_ability_is_never_used(operation: str, prop: str, domain: str, abilities: set[str], amounts: Amounts) -> None:
     """Whatever is asked, no action needs what its entity cannot do."""
     entity = Entity(id=f"{domain}.x", name="x", abilities=frozenset(abilities))

@@ -11,7 +11,14 @@ WORDS = st.lists(st.sampled_from("lamp hall whole way kitchen chandelier 走 廊
 
 @pytest.mark.parametrize(
     ("said", "meant"),
-    [("whole way", "hallway"), ("hall way", "hallway"), ("shanda leer", "chandelier"), ("走 浪", "走 廊"), ("次 卧", "刺 卧"), ("福 室", "湖 室")],
+    [
+        ("whole way", "hallway"),
+        ("hall way", "hallway"),
+        ("shanda leer", "chandelier"),
+        ("走 浪", "走 廊"),
+        ("次 卧", "刺 卧"),
+        ("福 室", "湖 室"),
+    ],
 )
 def test_confused_words_share_a_key(said: str, meant: str) -> None:
     """Equal sound gives equal keys, whatever the spelling, the word boundaries or the characters."""

@@ -1,9 +1,9 @@
 """Spans are mended with a number's grammar and the home's own names."""
 
 import pytest
+
 from tests.scripted import clause, frame_of, observed
 from tests.understanding.homes import FLAT, HOUSE
-
 from voice_rl_plugin.understanding.spans import mend, number_runs
 from voice_rl_plugin.understanding.text import words_of
 
@@ -48,7 +48,7 @@ def test_a_number_inside_a_name_is_no_value() -> None:
 
 
 def test_a_misheard_name_is_one_name() -> None:
-    """ "shanda leer" is the chandelier as a whole, and 走浪灯 the corridor's lamp."""
+    """In speech, "shanda leer" is the chandelier as a whole, and 走浪灯 the corridor's lamp."""
     assert mended("turn on [shanda:NAME] [leer:CLASS]") == [("NAME", "shanda leer")]
     assert mended("打开[走浪:AREA][灯:CLASS]", language="zh") == [("NAME", "走浪灯")]
 

@@ -1,5 +1,7 @@
 """Text becomes tokens in one normal form."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_tokens_lie_where_they_say(raw: str) -> None:
     normal, tokens = normalise(raw), tokenise(raw)
 
     assert all(normal[token.start : token.end] == token.text for token in tokens)
-    assert all(left.end <= right.start for left, right in zip(tokens, tokens[1:], strict=False))
+    assert all(left.end <= right.start for left, right in pairwise(tokens))
 
 
 @given(SPOKEN)
@@ -54,7 +56,7 @@ def test_commas_never_lead_end_or_repeat(raw: str) -> None:
     words = texts(raw)
 
     assert not words or "," not in (words[0], words[-1])
-    assert all((left, right) != (",", ",") for left, right in zip(words, words[1:], strict=False))
+    assert all((left, right) != (",", ",") for left, right in pairwise(words))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ def offsets_of(arrays: Arrays) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     return np.concatenate([[0], np.cumsum(arrays["lengths"].astype(np.int64))])
 
 
-def collate(arrays: Arrays, offsets: "np.ndarray[tuple[int], np.dtype[np.int64]]", chosen: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Batch:
+def collate(
+    arrays: Arrays, offsets: "np.ndarray[tuple[int], np.dtype[np.int64]]", chosen: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> Batch:
     """Return one padded batch; labels of padding are UNKNOWN."""
     lengths = arrays["lengths"][chosen].astype(np.int64)
     longest = int(lengths.max())

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from voice_rl_plugin.errors import ModelError
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES
-from voice_rl_plugin.understanding.features import FEATURE_VERSION, LEXICAL, NGRAM_BUCKETS, NGRAM_IDS, WORD_BUCKETS, WORD_IDS
+from voice_rl_plugin.understanding.features import FEATURE_VERSION, LEXICAL, NGRAM_BUCKETS, NGRAM_IDS, WORD_BUCKETS, WORD_IDS, Observation
 from voice_rl_plugin.understanding.onnx_policy import READER_FILE, SCORER_FILE, OnnxPolicy
 from voice_rl_training.networks import CLAUSE_HEADS, Encoder, Scorer
 
@@ -93,7 +94,9 @@ def export_graphs(encoder: Encoder, scorer: Scorer, folder: Path) -> dict[str, f
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / READER_FILE
         _export(reader, inputs, plain, names=["ids", "ngrams", "lexical", "context"], shapes=({0: count}, {0: count}, {0: count}, None))
-        quantize_dynamic(plain, folder / READER_FILE, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"])
+        quantize_dynamic(
+            plain, folder / READER_FILE, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+        )
     options = torch.export.Dim("options", min=1, max=64)
     weigher = _Weigher(scorer).eval()
     example = (torch.rand(3, CANDIDATE_FEATURES), torch.rand(CONTEXT_FEATURES))
@@ -113,9 +116,17 @@ def _example(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _export(module: nn.Module, inputs: tuple[Tensor, ...], path: Path, *, names: list[str], shapes: Any) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of its own parts
         program = torch.onnx.export(
-            module, inputs, dynamo=True, input_names=names, output_names=["output"], dynamic_shapes=shapes, opset_version=OPSET, verbose=False
+            module,
+            inputs,
+            dynamo=True,
+            input_names=names,
+            output_names=["output"],
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            verbose=False,
         )
     assert program is not None
     program.optimize()
@@ -138,7 +149,10 @@ def _parity(encoder: Encoder, scorer: Scorer, folder: Path) -> dict[str, float]:
     for count in (2, 3, 5, 9, 17, 33, 48):
         ids, ngrams, lexical, context = _example(count)
         wanted = encoder(ids[None].long(), ngrams[None].long(), lexical[None], context[None].long())[0].numpy()
-        got = policy._reader.run(None, {"ids": ids.numpy(), "ngrams": ngrams.numpy(), "lexical": lexical.numpy(), "context": context.numpy()})[0]
+        observation = Observation(
+            words=("x",) * count, matches=(), ids=ids.numpy(), ngrams=ngrams.numpy(), lexical=lexical.numpy(), context=context.numpy()
+        )
+        got = policy.heads(observation)
         worst = max(worst, float(np.abs(wanted - got).mean()))
         agree += int((wanted[:, :CLAUSE_HEADS].argmax(1) == got[:, :CLAUSE_HEADS].argmax(1)).sum())
         total += count
@@ -150,7 +164,15 @@ def _parity(encoder: Encoder, scorer: Scorer, folder: Path) -> dict[str, float]:
     return {"reader_mean_difference": worst, "reader_agreement": agree / total, "scorer_max_difference": difference}
 
 
-def write_manifest(folder: Path, *, version: str, parent: str | None, measured: Mapping[str, Any], gate: Mapping[str, Any] | None, created_at: float | None = None) -> None:
+def write_manifest(
+    folder: Path,
+    *,
+    version: str,
+    parent: str | None,
+    measured: Mapping[str, Any],
+    gate: Mapping[str, Any] | None,
+    created_at: float | None = None,
+) -> None:
     """Write manifest.json, last, over all files of a model folder."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()

@@ -26,7 +26,9 @@ def clause_means(logits: Tensor, clause_starts: Tensor, padding: Tensor) -> tupl
     count = int(starts.sum())
     flat = logits.flatten(0, 1)
     sums = torch.zeros(count, logits.shape[-1], dtype=logits.dtype, device=logits.device).index_add_(0, clause[real], flat[real])
-    sizes = torch.zeros(count, dtype=logits.dtype, device=logits.device).index_add_(0, clause[real], torch.ones_like(clause[real], dtype=logits.dtype))
+    sizes = torch.zeros(count, dtype=logits.dtype, device=logits.device).index_add_(
+        0, clause[real], torch.ones_like(clause[real], dtype=logits.dtype)
+    )
     return sums / sizes[:, None], starts.flatten().nonzero().squeeze(1)
 
 
@@ -38,12 +40,12 @@ def reading_loss(output: Tensor, batch: Batch, *, smoothing: float = 0.03) -> tu
         batch: as `collate` makes it.
         smoothing: label smoothing of the classifications.
     """
-    moods, operations, properties, tags, begins, clauses = output.split(list(HEAD_SIZES), -1)
+    moods, operations, properties, tags, begins, clauses = torch.split(output, list(HEAD_SIZES), -1)
     joint = torch.cat([moods, operations, properties], -1)
     means, first = clause_means(joint, batch["clause_starts"], batch["padding"])
     weights = batch["weights"][:, None].expand_as(batch["tags"]).flatten()[first]
     parts: dict[str, Tensor] = {}
-    sliced = means.split([moods.shape[-1], operations.shape[-1], properties.shape[-1]], -1)
+    sliced = torch.split(means, [moods.shape[-1], operations.shape[-1], properties.shape[-1]], -1)
     for name, logits in zip(("moods", "operations", "properties"), sliced, strict=True):
         labels = batch[name].flatten()[first]
         known = labels != UNKNOWN
@@ -52,10 +54,14 @@ def reading_loss(output: Tensor, batch: Batch, *, smoothing: float = 0.03) -> tu
     known = batch["tags"] != UNKNOWN
     parts["tags"] = cross_entropy(tags[known], batch["tags"][known], label_smoothing=smoothing) if known.any() else output.sum() * 0
     known = batch["begins"] != UNKNOWN
-    parts["begins"] = binary_cross_entropy_with_logits(begins[..., 0][known], batch["begins"][known].float()) if known.any() else output.sum() * 0
+    parts["begins"] = (
+        binary_cross_entropy_with_logits(begins[..., 0][known], batch["begins"][known].float()) if known.any() else output.sum() * 0
+    )
     known = ~batch["padding"]
     parts["clauses"] = binary_cross_entropy_with_logits(clauses[..., 0][known], batch["clause_starts"][known].float())
-    total = parts["moods"] + parts["operations"] + 0.7 * parts["properties"] + parts["tags"] + 0.5 * parts["begins"] + 0.5 * parts["clauses"]
+    total = (
+        parts["moods"] + parts["operations"] + 0.7 * parts["properties"] + parts["tags"] + 0.5 * parts["begins"] + 0.5 * parts["clauses"]
+    )
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
 

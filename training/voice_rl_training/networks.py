@@ -1,11 +1,11 @@
 """The two networks: an encoder that reads an utterance, and a scorer that weighs the executable candidates.
 
-    word ids [B, T, 6] --embedding sum--+
-    lexical flags [B, T, L] --linear----+--> 2 transformer layers --> heads [B, T, H]
-    context [B, 2] --embeddings---------+                                ^
-    n-gram ids [B, T, 3] --embedding sum (the linear term) --------------+
+word ids [B, T, 6] --embedding sum--+
+lexical flags [B, T, L] --linear----+--> 2 transformer layers --> heads [B, T, H]
+context [B, 2] --embeddings---------+                                ^
+n-gram ids [B, T, 3] --embedding sum (the linear term) --------------+
 
-    candidate features [N, F] + context features [C] --MLP--> N logits;  context [C] --MLP--> 2 logits ("none of these", "not for us")
+candidate features [N, F] + context features [C] --MLP--> N logits;  context [C] --MLP--> 2 logits ("none of these", "not for us")
 """
 
 import math
@@ -45,7 +45,7 @@ class Layer(nn.Module):
             scores = scores.masked_fill(padding[:, None, None, :], -1e9)
         mixed = (self.dropout(scores.softmax(-1)) @ v).transpose(1, 2).reshape(batch, count, width)
         x = x + self.dropout(self.attention_out(mixed))
-        return x + self.dropout(self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x)))))
+        return x + self.dropout(self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x)))))  # type: ignore[no-any-return]
 
 
 class Encoder(nn.Module):

@@ -34,7 +34,9 @@ Progress = Callable[[str, float], None]
 """Called with a phase and how much of it is done, in [0, 1]."""
 
 
-def pretrain(recipe: PretrainRecipe, *, human: Path | None, work: Path, processes: int, progress: Progress) -> tuple[Encoder, Scorer, dict[str, Any]]:
+def pretrain(
+    recipe: PretrainRecipe, *, human: Path | None, work: Path, processes: int, progress: Progress
+) -> tuple[Encoder, Scorer, dict[str, Any]]:
     """Make the base networks from source.
 
     Args:
@@ -52,7 +54,7 @@ def pretrain(recipe: PretrainRecipe, *, human: Path | None, work: Path, processe
     work.mkdir(parents=True, exist_ok=True)
     shards = _corpus(recipe, human, work, processes, progress)
     encoder = _encoder(recipe, shards, work, progress)
-    scorer, measured = _scorer(recipe, encoder, work, processes, progress)
+    scorer, measured = _scorer(recipe, encoder, processes, progress)
     digest = hashlib.sha256("".join(sorted(_digest(path) for path in shards)).encode()).hexdigest()
     return encoder, scorer, {**measured, "data_sha256": digest, "recipe": recipe.to_mapping()}
 
@@ -250,18 +252,23 @@ def _choice_job(arguments: tuple[dict[str, Tensor], dict[str, Any], CorpusPlan, 
 
 def score(scorer: Scorer, rows: ChoiceRows) -> Tensor:
     """Return log probabilities with missing candidates masked out, [B, MOST_CANDIDATES + 2]."""
-    log_probabilities = scorer(rows.features, rows.context)
+    log_probabilities: Tensor = scorer(rows.features, rows.context)
     mask = torch.cat([rows.missing, torch.zeros(len(rows.missing), 2, dtype=torch.bool)], 1)
     return log_probabilities.masked_fill(mask, -1e9).log_softmax(-1)
 
 
-def _scorer(recipe: PretrainRecipe, encoder: Encoder, work: Path, processes: int, progress: Progress) -> tuple[Scorer, dict[str, Any]]:
+def _scorer(recipe: PretrainRecipe, encoder: Encoder, processes: int, progress: Progress) -> tuple[Scorer, dict[str, Any]]:
     shape = {"width": recipe.width, "layers": recipe.layers, "ngram_term": recipe.ngram_term}
     state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
 
     def rows_for(use: str, homes: int, parts: int) -> ChoiceRows:
         jobs = [
-            (state, shape, CorpusPlan(seed=recipe.seed * 10_000 + 5_000 + part, homes=homes // parts, use=use, noise=0.3, templates=recipe.templates), language)
+            (
+                state,
+                shape,
+                CorpusPlan(seed=recipe.seed * 10_000 + 5_000 + part, homes=homes // parts, use=use, noise=0.3, templates=recipe.templates),
+                language,
+            )
             for part in range(parts)
             for language in ("en", "zh")
         ]
@@ -280,7 +287,7 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, work: Path, processes: int
     steps = recipe.scorer_epochs * math.ceil(count / 512)
     step = 0
     for epoch in range(recipe.scorer_epochs):
-        for chosen in torch.randperm(count, generator=generator).split(512):
+        for chosen in torch.split(torch.randperm(count, generator=generator), 512):
             for group in optimizer.param_groups:
                 group["lr"] = 3e-3 * 0.5 * (1 + math.cos(math.pi * step / steps))
             part = ChoiceRows(
@@ -298,7 +305,7 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, work: Path, processes: int
         "scorer_rows": count,
         "temperature": float(scorer.temperature),
         "calibration_error": calibration_error(scorer, held_out),
-        "calibration_nll": float(choice_loss(score(scorer, held_out), held_out.targets)),
+        "calibration_nll": float(choice_loss(score(scorer, held_out), held_out.targets).detach()),
     }
     return scorer, measured
 

@@ -4,7 +4,6 @@ rooms x devices -> Home of exactly N entities; patterns x that home's names -> s
 """
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voice_rl_plugin.domain.home import Area, Entity, Floor, Home, usual_abilities
@@ -54,13 +53,26 @@ _DEVICES = {
     ),
 }
 _MARKS = {
-    "en": "Oak|Corner|Window|Big|Small|Old|Blue|Round|Tall|Marble|Bamboo|Copper|Left|Right|Maple|Velvet|Silver|Cedar|Granite|Amber".split("|"),
+    "en": "Oak|Corner|Window|Big|Small|Old|Blue|Round|Tall|Marble|Bamboo|Copper|Left|Right|Maple|Velvet|Silver|Cedar|Granite|Amber".split(
+        "|"
+    ),
     "zh": "橡木 角落 窗边 大 小 旧 蓝色 圆形 高 大理石 竹子 铜 左边 右边 枫木 绒布 银色 雪松 花岗岩 琥珀".split(),
 }
 _PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
     "en": {
-        "name": ("turn on the {light}", "switch the {fan} off please", "could you open the {cover}", "{tv} off", "close the {cover} would you"),
-        "area": ("turn off the lights in the {area}", "lights on", "all the lights in the {area} and the {area2} off", "the {area} is too dark"),
+        "name": (
+            "turn on the {light}",
+            "switch the {fan} off please",
+            "could you open the {cover}",
+            "{tv} off",
+            "close the {cover} would you",
+        ),
+        "area": (
+            "turn off the lights in the {area}",
+            "lights on",
+            "all the lights in the {area} and the {area2} off",
+            "the {area} is too dark",
+        ),
         "value": (
             "set the {light} to thirty five percent",
             "{light} at 60",
@@ -74,7 +86,11 @@ _PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
             "turn on the {fan}, set the {light} to 40 percent and pause the {tv}",
             "everything off in the {area} except the {light}",
         ),
-        "noise": ("um so like turn on the uh {light} i guess", "turn of the {heard}", "hey can ya could you switch on the {heard} thanks a bunch"),
+        "noise": (
+            "um so like turn on the uh {light} i guess",
+            "turn of the {heard}",
+            "hey can ya could you switch on the {heard} thanks a bunch",
+        ),
         "unknown": ("turn on the pool heater", "switch off the lava lamp in the {area}", "open the observatory roof"),
         "question": ("is the {light} on", "what is the temperature in the {area}", "did i leave the {tv} on"),
         "refused": ("don't turn on the {light}", "turn off the {light} at ten tonight", "she said to open the {cover}"),
@@ -83,7 +99,14 @@ _PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
     "zh": {
         "name": ("打开{light}", "把{fan}关掉", "麻烦把{cover}拉开", "{tv}关了吧", "请关上{cover}"),
         "area": ("把{area}的灯都关了", "开灯", "{area}和{area2}的灯全部关掉", "{area}太暗了"),
-        "value": ("把{light}调到百分之三十五", "{light}亮度六十", "{area}空调开到二十六度", "{speaker}声音小一点", "{light}调暗一半", "{light}换成暖白色"),
+        "value": (
+            "把{light}调到百分之三十五",
+            "{light}亮度六十",
+            "{area}空调开到二十六度",
+            "{speaker}声音小一点",
+            "{light}调暗一半",
+            "{light}换成暖白色",
+        ),
         "compound": ("关掉{light}然后把{cover}拉上", "打开{fan}，{light}调到百分之四十，再把{tv}暂停", "除了{light}，{area}的灯都关掉"),
         "noise": ("嗯那个就是把那个{light}打开吧", "把{heard}开一下", "诶你能不能帮我把这个{heard}给关了啊谢谢"),
         "unknown": ("打开泳池加热器", "把{area}的熔岩灯关掉", "打开天文台的屋顶"),
@@ -92,7 +115,10 @@ _PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
         "chat": ("今天上班真是累死我了", "你觉得新来的邻居怎么样", "隧道尽头总会有光的"),
     },
 }
-_HEARD = {"en": (("ee", "ea"), ("ght", "te"), ("p", "b"), ("oo", "u"), ("c", "k"), ("t", "d")), "zh": (("灯", "登"), ("箱", "相"), ("帘", "连"), ("风", "丰"))}
+_HEARD = {
+    "en": (("ee", "ea"), ("ght", "te"), ("p", "b"), ("oo", "u"), ("c", "k"), ("t", "d")),
+    "zh": (("灯", "登"), ("箱", "相"), ("帘", "连"), ("风", "丰")),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,5 +214,5 @@ def _plain(name: str, language: str) -> str:
 
 def _misheard(name: str, language: str, rng: random.Random) -> str:
     """Return a name as a speech recogniser may write it."""
-    swaps: Sequence[tuple[str, str]] = [swap for swap in _HEARD[language] if swap[0] in name]
+    swaps = [swap for swap in _HEARD[language] if swap[0] in name]
     return name.replace(*rng.choice(swaps), 1) if swaps else name

@@ -51,10 +51,14 @@ def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     decide.add_argument("--home", type=Path, metavar="FILE", help="a home file instead of made homes")
-    decide.add_argument("--entities", type=_sizes, default=(50, 200, 500, 1000), metavar="N,N", help="sizes of the made homes (50,200,500,1000)")
+    decide.add_argument(
+        "--entities", type=_sizes, default=(50, 200, 500, 1000), metavar="N,N", help="sizes of the made homes (50,200,500,1000)"
+    )
     decide.add_argument("--language", type=_languages, default=LANGUAGES, metavar="L,L", help="en, zh or both (both)")
     decide.add_argument("--runs", type=_count, default=10, metavar="N", help=f"how often each of the {_SENTENCES} sentences is said (10)")
-    decide.add_argument("--model", type=Path, default=BASE_FOLDER, metavar="FOLDER", help="a model folder (default: the shipped base model)")
+    decide.add_argument(
+        "--model", type=Path, default=BASE_FOLDER, metavar="FOLDER", help="a model folder (default: the shipped base model)"
+    )
     decide.add_argument("--peers", action="store_true", help="hassil beside it, if it is installed")
     decide.add_argument("--json", action="store_true", help="print one JSON object")
     decide.set_defaults(run=run_decide)
@@ -265,8 +269,10 @@ def _mqtt_table(row: MqttRow) -> list[str]:
         f"| command -> daemon -> action | {row.daemon_median_ms:.2f} | {row.daemon_p99_ms:.2f} |",
         f"| ratio | {row.median_ratio:.2f} | {row.p99_ratio:.2f} |",
         f"\nOf the daemon's median, deciding took {row.decision_median_ms:.2f} ms; {row.lost} of {row.commands} commands brought no action.",
-        f"The daemon: {of(row.rss_mib, 'MiB')} resident, {of(row.cpu_ms_per_command, 'ms')} of processor time a command, "
-        f"{row.cold_start_s:.2f} s from its start until it says `online`.",
+        (
+            f"The daemon: {of(row.rss_mib, 'MiB')} resident, {of(row.cpu_ms_per_command, 'ms')} of processor time a command, "
+            f"{row.cold_start_s:.2f} s from its start until it says `online`."
+        ),
     ]
 
 

@@ -83,7 +83,9 @@ def _in_words(decision: Decision) -> list[str]:
     lines += [f"  {action.to_line()}" for action in decision.actions]
     if decision.question:
         lines.append(f"  {decision.question}")
-        lines += [f"    {n}. {' ; '.join(a.to_line() for a in c.actions)}  ({c.probability:.2f})" for n, c in enumerate(decision.choices, 1)]
+        lines += [
+            f"    {n}. {' ; '.join(a.to_line() for a in c.actions)}  ({c.probability:.2f})" for n, c in enumerate(decision.choices, 1)
+        ]
     mood = max(decision.moods, key=lambda name: decision.moods[name]) if decision.moods else "?"
     lines.append(f"  heard as {mood}; not for the home: {decision.not_for_us:.2f}")
     if decision.candidates:
@@ -156,5 +158,7 @@ def _misses(results: Sequence[tuple[Case, Decision, str]]) -> list[str]:
             wanted = case.outcome if case.outcome != "act" else " or ".join(" ; ".join(a.to_line() for a in w) for w in case.wanted)
             done = " ; ".join(a.to_line() for a in decision.actions) or f"{decision.outcome} {decision.question or ''}"
             after = f" (after: {case.after})" if case.after else ""
-            lines.append(f"{number} {verdict} [{case.group}] {case.say!r}{after} in {case.area}\n    wanted {wanted}\n    got    {done} [{decision.reason_code}]")
+            lines.append(
+                f"{number} {verdict} [{case.group}] {case.say!r}{after} in {case.area}\n    wanted {wanted}\n    got    {done} [{decision.reason_code}]"
+            )
     return lines

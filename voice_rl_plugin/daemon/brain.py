@@ -109,6 +109,18 @@ class Brain:
         """
         self._store.save_memory(self._memory.learn(entry))
 
+    def forget_denied(self, decision: Decision) -> bool:
+        """Forget what would take a denied decision again, on disk too; return whether there was such an entry.
+
+        Raises:
+            StoreError: it cannot be erased; it is still known then, and can be forgotten again.
+        """
+        entry = self._memory.repeating(decision.utterance.text, decision.utterance.area, decision.actions)
+        if entry is None:
+            return False
+        self._store.forget_memory(entry.words, entry.area)
+        return self._memory.forget(entry.words, entry.area)
+
     def reload_memory(self) -> None:
         """Take over what another process forgot or erased.
 

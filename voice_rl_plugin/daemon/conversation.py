@@ -95,7 +95,7 @@ def pick_choice(decision: Decision, choice: str | int | None) -> Candidate:
 
     Args:
         decision: the question.
-        choice: a label, an index from 0, or None for the only one.
+        choice: a label, with or without its "the", an index from 0, or None for the only one.
 
     Raises:
         MessageError: there is no such choice, or several without a pick.
@@ -109,7 +109,8 @@ def pick_choice(decision: Decision, choice: str | int | None) -> Candidate:
         if choice >= len(decision.choices):
             raise MessageError(f"confirm: choice: expected an index below {len(decision.choices)}, got {choice}")
         return decision.choices[choice]
-    found = [one for one in decision.choices if one.label.casefold() == choice.casefold()]
+    wanted = choice.strip().casefold().removeprefix("the ")
+    found = [one for one in decision.choices if one.label.casefold().removeprefix("the ") == wanted]
     if len(found) != 1:
         raise MessageError(f"confirm: choice: expected one of {labels}, got {choice!r}")
     return found[0]

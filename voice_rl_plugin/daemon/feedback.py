@@ -1,6 +1,6 @@
 """Feedback: what people say of a decision is committed, remembered, and acted upon.
 
-yes | no      learned                                  answer to a question   learned, then carried out
+yes | no      learned; what is denied is forgotten     answer to a question   learned, then carried out
 correction    learned, the wrong action taken back,    undo                   learned, taken back
               the right one carried out
 """
@@ -28,7 +28,7 @@ from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.errors import MessageError
 from voice_rl_plugin.learning.attribution import counts_as_feedback, rephrase_of
-from voice_rl_plugin.learning.reward import correction_of
+from voice_rl_plugin.learning.reward import correction_of, is_explicit
 from voice_rl_plugin.learning.store import ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -141,8 +141,10 @@ class FeedbackDesk:
             if first is not None:
                 self._store.record_feedback(first)
         is_correction = feedback.verdict == "correct" or (feedback.verdict == "yes" and decision.outcome == "clarify")
-        right = correction_of(feedback, decision=decision) if is_correction and is_memorable else None
-        if right is None or not self._brain.may_remember(decision.utterance, right):
+        right = correction_of(feedback, decision=decision)
+        if right is None or not (is_correction and is_memorable and self._brain.may_remember(decision.utterance, right)):
+            if is_explicit(feedback) and feedback.verdict != "yes" and right != decision.actions and self._brain.forget_denied(decision):
+                _LOGGER.info("decision %s was denied: what the memory knew of these words is forgotten", decision.id)
             return
         self._brain.remember(
             MemoryEntry(

@@ -61,7 +61,8 @@ def _case(entry: Any, home: Home, where: str) -> Case:
             raise ConfigError(f"{where}: area {area!r} is not defined in the home")
         area = found.id
     want, several = entry.get("want"), entry.get("want_any")
-    outcome, wanted = "act", ()
+    outcome = "act"
+    wanted: tuple[tuple[Action, ...], ...] = ()
     if want in ("reject", "clarify"):
         outcome = str(want)
     elif several is not None:
@@ -140,7 +141,7 @@ def _by_target(actions: Sequence[Action]) -> dict[tuple[str, str], list[Mapping[
 
 
 def _same_data(wanted: Mapping[str, Any], done: Mapping[str, Any]) -> bool:
-    return wanted.keys() == done.keys() and all(_same_value(wanted[key], done[key]) for key in wanted)
+    return set(wanted) == set(done) and all(_same_value(wanted[key], done[key]) for key in wanted)
 
 
 def _same_value(wanted: Any, done: Any) -> bool:

@@ -1,6 +1,6 @@
 """The decider: one utterance in, one decision out.
 
-    dialogue (an answer, a judgement of the last decision) -> memory -> policy: clauses -> candidates -> value -> safety -> Decision
+dialogue (an answer, a judgement of the last decision) -> memory -> policy: clauses -> candidates -> value -> safety -> Decision
 """
 
 import time
@@ -9,10 +9,19 @@ from dataclasses import dataclass, replace
 
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
-from voice_rl_plugin.deciding.safety import any_risky, is_risky
+from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
 from voice_rl_plugin.deciding.value import Choice, Costs, choose
-from voice_rl_plugin.deciding.wording import describe, open_question, question_between, reason, tell_states
+from voice_rl_plugin.deciding.wording import (
+    describe,
+    name_choices,
+    open_question,
+    question_between,
+    question_which,
+    question_which_to,
+    reason,
+    tell_states,
+)
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.feedback import Feedback
@@ -36,6 +45,8 @@ REFUSING_CERTAINTY = 0.5
 """A clause that is more likely than this a prohibition, a report or a plan for later never acts."""
 ASKING_CERTAINTY = 0.25
 """A clause that is less likely than this a question is not answered as one."""
+KNOWN_PLACE_CERTAINTY = 0.8
+"""A span that is a room with more than this certainty must be one of the home's."""
 _REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
 _NO_FRAMES: tuple[Frame, ...] = ()
 
@@ -160,11 +171,9 @@ class Decider:
             return Heard(decision=self._refuse(base, "chat"))
         recent = last if last is not None and now - last.at <= FOLLOW_UP_S else None
         previous = recent.actions if recent is not None and recent.decision.outcome == "act" else ()
-        observation = observe(
-            utterance.text, home=self.home, index=self._index, area=utterance.area, previous=frame_before(previous)
-        )
+        observation = observe(utterance.text, home=self.home, index=self._index, area=utterance.area, previous=frame_before(previous))
         situation = Situation(home=self.home, index=self._index, area=utterance.area, states=states, previous=previous)
-        remembered = self._recall(base, utterance, situation)
+        remembered = self._recall(base, utterance)
         if remembered is not None:
             return Heard(decision=remembered)
         frames = decode(self.policy.read(observation))
@@ -173,7 +182,7 @@ class Decider:
             return spoken
         return Heard(decision=self._decide(base, observation, frames, situation))
 
-    def _recall(self, base: Decision, utterance: Utterance, situation: Situation) -> Decision | None:
+    def _recall(self, base: Decision, utterance: Utterance) -> Decision | None:
         entry = self.memory.recall(utterance.text, utterance.area)
         if entry is None:
             return None
@@ -181,7 +190,7 @@ class Decider:
             rivals = [actions for actions in (entry.actions, entry.rival or ()) if actions and self._is_possible(actions)]
             if not rivals:
                 return None
-            choices = tuple(self._candidate(actions, 1 / len(rivals), base.language) for actions in rivals)
+            question, choices = self._offer([self._candidate(actions, 1 / len(rivals), base.language) for actions in rivals], base.language)
             return replace(
                 base,
                 outcome="clarify",
@@ -189,7 +198,7 @@ class Decider:
                 choices=choices,
                 candidates=choices,
                 confidence=1 / len(rivals),
-                question=question_between([c.label for c in choices], base.language),
+                question=question,
                 reason=reason("contested", base.language),
                 reason_code="contested",
             )
@@ -233,7 +242,7 @@ class Decider:
         p_feedback = sum(f.moods["feedback"] for f in frames) / len(frames)
         pending = last.decision if last.awaits_answer and now - last.at <= QUESTION_S else None
         if pending is not None:
-            chosen = choose_answer(observation, frame, pending.choices, self.home)
+            chosen = choose_answer(observation, pending.choices, self.home)
             if chosen is not None and (is_answer_like(frame) or p_feedback >= FEEDBACK_CERTAINTY):
                 return self._answered(base, pending, chosen, now)
         if p_feedback < FEEDBACK_CERTAINTY:
@@ -349,10 +358,12 @@ class Decider:
                 code=_nothing_code(clause),
                 options=tuple(ranked),
                 not_for_us=not_for_us,
-                detail=_unknown_words(observation, frame, situation),
+                detail=_unknown_words(observation, frame),
             )
         prices = [self._price(option) for option, _ in named]
         choice: Choice = choose([p for _, p in named], prices, not_for_us, self.costs)
+        if choice.outcome != "reject" and (_is_guess(named[0][0]) or _names_unknown_place(observation, frame)):
+            choice = Choice(outcome="reject", value=choice.value)
         code = "confident"
         if choice.outcome == "clarify":
             best = named[0][0]
@@ -367,7 +378,7 @@ class Decider:
             options=tuple(named),
             not_for_us=not_for_us,
             asked=choice.asked,
-            detail=_unknown_words(observation, frame, situation),
+            detail=_unknown_words(observation, frame),
         )
 
     def _price(self, option: Option) -> float:
@@ -395,7 +406,9 @@ class Decider:
         acting = [v for v in verdicts if v.outcome == "act"]
         asking = [v for v in verdicts if v.outcome == "clarify"]
         refusing = [v for v in verdicts if v.outcome == "reject"]
-        blocking = [v for v in refusing if v.code not in ("prohibition", "chat", "report")] or (refusing if not acting and not asking else [])
+        blocking = [v for v in refusing if v.code not in ("prohibition", "chat", "report")] or (
+            refusing if not acting and not asking else []
+        )
         if blocking:
             worst = blocking[0]
             return replace(self._refuse(base, worst.code, name=worst.detail), confidence=worst.not_for_us)
@@ -420,7 +433,12 @@ class Decider:
             outcome="act",
             actions=actions,
             confidence=probability,
-            reason=reason(code, base.language, percent=f"{100 * probability:.0f} %" if base.language == "en" else f"{100 * probability:.0f}%", text=told),
+            reason=reason(
+                code,
+                base.language,
+                percent=f"{100 * probability:.0f} %" if base.language == "en" else f"{100 * probability:.0f}%",
+                text=told,
+            ),
             reason_code=code,
         )
 
@@ -439,16 +457,26 @@ class Decider:
         return self._ask(base, choices, asking.code)
 
     def _ask(self, base: Decision, choices: Sequence[Candidate], code: str, **values: object) -> Decision:
-        question = question_between([c.label for c in choices], base.language) if choices else open_question(code, base.language)
+        question, offered = self._offer(choices, base.language) if choices else (open_question(code, base.language), ())
         return replace(
             base,
             outcome="clarify",
             question=question,
-            choices=tuple(choices),
-            confidence=min(1.0, sum(c.probability for c in choices)),
+            choices=offered,
+            confidence=min(1.0, sum(c.probability for c in offered)),
             reason=reason(code, base.language, **values),
             reason_code=code,
         )
+
+    def _offer(self, choices: Sequence[Candidate], language: str) -> tuple[str, tuple[Candidate, ...]]:
+        """Return the question between some choices, and the choices under the names that answer it."""
+        labels = name_choices([choice.actions for choice in choices], self.home, language)
+        if labels is None:
+            return question_between([choice.label for choice in choices], language), tuple(choices)
+        named = tuple(replace(choice, label=label) for choice, label in zip(choices, labels, strict=True))
+        if any(any_risky(choice.actions, self.home) for choice in choices):
+            return question_which_to(choices[0].actions[0], labels, language), named
+        return question_which(labels, language), named
 
     def _refuse(self, base: Decision, code: str, *, name: str = "") -> Decision:
         if code == "unknown_name" and not name:
@@ -462,14 +490,25 @@ class Decider:
     def _candidates(self, verdicts: Sequence[_Verdict], language: str) -> tuple[Candidate, ...]:
         """Return what was considered: the candidates of a single clause, or the joined best of several."""
         if len(verdicts) == 1:
-            return tuple(
-                Candidate(actions=o.actions, probability=p, label="", features=o.features) for o, p in verdicts[0].options
-            )
+            return tuple(Candidate(actions=o.actions, probability=p, label="", features=o.features) for o, p in verdicts[0].options)
         joined = _merge([a for v in verdicts if v.options for a in v.options[0][0].actions])
         probability = 1.0
         for verdict in verdicts:
             probability *= verdict.options[0][1] if verdict.options else 1.0
         return (self._candidate(joined, probability, language),) if joined else ()
+
+
+def _is_guess(option: Option) -> bool:
+    """Whether the best candidate is only the kind of a device whose name this home does not have: "grandad's lamp"."""
+    return option.target is not None and option.target.form in ("kind", "area") and option.target.unmatched > 0
+
+
+def _names_unknown_place(observation: Observation, frame: Frame) -> bool:
+    """Whether a clause surely names a room that this home does not have, not even by sound."""
+    return any(
+        span.confidence > KNOWN_PLACE_CERTAINTY and not any(m.start < span.end and m.end > span.start for m in observation.matches)
+        for span in frame.spans_of("AREA", "FLOOR")
+    )
 
 
 def _nothing_code(clause: ClauseOptions) -> str:
@@ -484,7 +523,7 @@ def _nothing_code(clause: ClauseOptions) -> str:
     return "no_target" if clause.frame.operation != "none" else "chat"
 
 
-def _unknown_words(observation: Observation, frame: Frame, situation: Situation) -> str:
+def _unknown_words(observation: Observation, frame: Frame) -> str:
     """Return the words that name something this home does not have."""
     words: list[str] = []
     for span in frame.spans_of("NAME", "AREA", "FLOOR"):

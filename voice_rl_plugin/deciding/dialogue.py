@@ -35,7 +35,7 @@ def is_answer_like(frame: Frame) -> bool:
     return frame.operation in ("none", "same", "correct") or (frame.mood == "command" and frame.operations[0][1] < 0.6)
 
 
-def choose_answer(observation: Observation, frame: Frame, choices: Sequence[Candidate], home: Home) -> Candidate | None:
+def choose_answer(observation: Observation, choices: Sequence[Candidate], home: Home) -> Candidate | None:
     """Return the choice that an answer picks, a candidate without actions for "neither", or None when it picks nothing."""
     words, text = set(observation.words), "".join(observation.words)
     if words & _NEITHER or any(phrase in text for phrase in _NEITHER_HAN):

@@ -1,9 +1,10 @@
 """Memory of corrections: the same words in the same place do the right thing next time, without training.
 
 The key is exact: normalised words, language, area. Two opposite corrections of one key make it contested, and then it asks.
+What is denied without a correction is forgotten.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from voice_rl_plugin.domain.action import Action
@@ -55,6 +56,13 @@ class Memory:
     def recall(self, text: str, area: str | None) -> MemoryEntry | None:
         """Return the entry for these words said in this area."""
         return self._entries.get((memory_words(text), area)) if self._entries else None
+
+    def repeating(self, text: str, area: str | None, actions: Sequence[Action]) -> MemoryEntry | None:
+        """Return the entry by which the same words in the same area would lead to these actions again; a contested one asks instead."""
+        entry = self.recall(text, area)
+        if entry is None or entry.is_contested or [one.key for one in entry.actions] != [one.key for one in actions]:
+            return None
+        return entry
 
     def learn(self, entry: MemoryEntry) -> MemoryEntry:
         """Add a correction and return the entry as it now stands.

@@ -35,7 +35,16 @@ class Costs:
     unexplained: float = 4.0
     """How much dearer an action is that leaves a spoken name unexplained: the coverage guard."""
     by_domain: dict[str, float] = field(
-        default_factory=lambda: {"lock": 4.0, "cover": 1.5, "climate": 1.2, "siren": 4.0, "valve": 3.0, "alarm_control_panel": 4.0, "query": 0.6, "intent": 1.0}
+        default_factory=lambda: {
+            "lock": 4.0,
+            "cover": 1.5,
+            "climate": 1.2,
+            "siren": 4.0,
+            "valve": 3.0,
+            "alarm_control_panel": 4.0,
+            "query": 0.6,
+            "intent": 1.0,
+        }
     )
     """How much dearer a wrong action is in some domains."""
 

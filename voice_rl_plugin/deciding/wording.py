@@ -127,6 +127,9 @@ _VERBS = {
     },
 }
 
+_SCENES = {"en": ("start {x}", "start the scene {x}"), "zh": ("启动{x}", "启动场景{x}")}
+"""How a scene is told whose name says that it is one, and any other."""
+
 _INTENTS = {
     "en": {
         "": "hand that to Home Assistant",
@@ -209,14 +212,71 @@ def describe(actions: Sequence[Action], home: Home, language: str, *, with_area:
         if action.domain == "intent":
             parts.append(_INTENTS[language].get(service, _INTENTS[language][""]))
             continue
-        named = name_targets(action.targets, home, language, with_area=with_area)
-        amount = _amount(action, language)
-        verb = _VERBS[language].get(service, "{x}")
-        if amount and service == "turn_on":
-            parts.append(f"把{named}调{amount}" if language == "zh" else f"set {named} {amount}")
-        else:
-            parts.append(verb.format(x=named) + (f" {amount}" if amount and language == "en" else amount))
+        if action.domain == "scene":
+            named = "和".join(_scenes(action, home)) if language == "zh" else " and ".join(_scenes(action, home))
+            parts.append(_SCENES[language]["scene" not in named.casefold() and "场景" not in named].format(x=named))
+            continue
+        parts.append(_tell(action, name_targets(action.targets, home, language, with_area=with_area), language))
     return ("，再" if language == "zh" else ", then ").join(parts)
+
+
+def name_choices(choices: Sequence[Sequence[Action]], home: Home, language: str) -> tuple[str, ...] | None:
+    """Return what some choices are called, where only what they are done to tells them apart; None where more does.
+
+    The room is said only of what shares its name with something else.
+    """
+    actions = [choice[0] for choice in choices if len(choice) == 1 and choice[0].targets]
+    first = actions[0] if actions else None
+    if first is None or len(choices) < 2 or len(actions) < len(choices):
+        return None
+    if any((one.service, one.data) != (first.service, first.data) or not set(one.targets) <= home.entity_by_id.keys() for one in actions):
+        return None
+    if first.domain == "scene":
+        labels = ["和".join(_scenes(one, home)) if language == "zh" else " and ".join(_scenes(one, home)) for one in actions]
+    else:
+        labels = [name_targets(one.targets, home, language, with_area=_is_shared(one, home)) for one in actions]
+    return tuple(labels) if len({label.casefold() for label in labels}) == len(labels) else None
+
+
+def question_which(labels: Sequence[str], language: str) -> str:
+    """Return one short question that tells some things apart by their names."""
+    named = list_choices(labels, language)
+    return f"您是指{named}？" if language == "zh" else f"Do you mean {named}?"
+
+
+def question_which_to(action: Action, labels: Sequence[str], language: str) -> str:
+    """Return the same, with what would be done: for what must not be done without having been said."""
+    told = _tell(action, list_choices(labels, language), language)
+    return f"您要{told}？" if language == "zh" else f"Shall I {told}?"
+
+
+def list_choices(labels: Sequence[str], language: str) -> str:
+    """Return some labels as words to choose from."""
+    *others, last = labels
+    if language == "zh":
+        return f"{'、'.join(others)}还是{last}"
+    comma = "," if len(labels) > 2 or any(" and " in label for label in labels) else ""
+    return f"{', '.join(others)}{comma} or {last}"
+
+
+def _tell(action: Action, named: str, language: str) -> str:
+    """Return what an action does to what is named so."""
+    service, amount = action.service.partition(".")[2], _amount(action, language)
+    if amount and service == "turn_on":
+        return f"把{named}调{amount}" if language == "zh" else f"set {named} {amount}"
+    return _VERBS[language].get(service, "{x}").format(x=named) + (f" {amount}" if amount and language == "en" else amount)
+
+
+def _scenes(action: Action, home: Home) -> list[str]:
+    """Return the names of scenes, which stand without an article."""
+    return [home.entity_by_id[target].name for target in action.targets if target in home.entity_by_id]
+
+
+def _is_shared(action: Action, home: Home) -> bool:
+    """Whether something else in the home answers to the name of one of these."""
+    names = {home.entity_by_id[target].name.casefold() for target in action.targets}
+    others = (entity for entity in home.exposed if entity.id not in action.targets)
+    return any(name.casefold() in names for entity in others for name in (entity.name, *entity.aliases))
 
 
 def _amount(action: Action, language: str) -> str:

@@ -1,8 +1,8 @@
 """An action: one Home Assistant service call, and the one-line form that case files use.
 
-    light.turn_on light.counter_bar brightness_pct=35
-    light.turn_off light.a light.b
-    light.turn_on light.desk brightness_step_pct=-      (a sign is enough for a step)
+light.turn_on light.counter_bar brightness_pct=35
+light.turn_off light.a light.b
+light.turn_on light.desk brightness_step_pct=-      (a sign is enough for a step)
 """
 
 import json

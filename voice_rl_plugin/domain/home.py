@@ -212,8 +212,8 @@ class Home:
         floor_ids, area_ids = {f.id for f in floors}, {a.id for a in areas}
         for area in areas:
             _check_reference(area.floor, floor_ids, f"{where}: areas: {area.id}: floor")
-        for thing in (*entities, *satellites):
-            _check_reference(thing.area, area_ids, f"{where}: {thing.id}: area")
+        for thing_id, area_id in [(e.id, e.area) for e in entities] + [(s.id, s.area) for s in satellites]:
+            _check_reference(area_id, area_ids, f"{where}: {thing_id}: area")
         language = root.get("language", "en")
         if not isinstance(language, str):
             raise ConfigError(f"{where}: language: expected a tag such as en or zh, got {language!r}")
@@ -368,7 +368,7 @@ def _texts(mapping: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
 def _check_ids(kind: str, ids: list[str], where: str) -> None:
     doubled = {one for one in ids if ids.count(one) > 1} if len(set(ids)) < len(ids) else set()
     if doubled:
-        raise ConfigError(f"{where}: {kind}: id {sorted(doubled)[0]!r} occurs twice; ids are unique")
+        raise ConfigError(f"{where}: {kind}: id {min(doubled)!r} occurs twice; ids are unique")
 
 
 def _check_reference(reference: str | None, known: set[str], where: str) -> None:

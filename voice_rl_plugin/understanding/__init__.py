@@ -1,0 +1,1 @@
+"""From words to executable candidates: tokens, names, frames, resolution, features, and the policy that weighs them."""

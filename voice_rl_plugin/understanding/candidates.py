@@ -130,7 +130,11 @@ def _is_absolute(words: Sequence[str], span: Span) -> bool:
     """Whether the words before a value say that it is where to go, not how far: "up to 40", 调低到三成, "at max"."""
     before = words[max(0, span.start - 2) : span.start]
     part = words[span.start : span.end]
-    named = not any(w[:1].isdigit() for w in part) and parse_value(part) in (Value(100, "percent"), Value(1, "percent"), Value(50, "percent"))
+    named = not any(w[:1].isdigit() for w in part) and parse_value(part) in (
+        Value(100, "percent"),
+        Value(1, "percent"),
+        Value(50, "percent"),
+    )
     return named or bool({"to", "at", "on", "到", "至", "成", "为", "于"} & {*before, *part[:1]})
 
 
@@ -158,7 +162,7 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
             if operation == "handover":
                 action = handover_action(observation, frame, prop)
                 if action is not None:
-                    option = _option(observation, frame, situation, amounts, destroyed, (action,), None, operation, prop, 1.0, 0)
+                    option = _option(frame, situation, amounts, (action,), None, operation, prop, destroyed=destroyed)
                     options.setdefault(action.key, option)
                 continue
             scope_property = _scope_property(operation, prop, situation)
@@ -173,14 +177,14 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
                 key = "|".join(a.key for a in actions)
                 if key not in options:
                     options[key] = _option(
-                        observation, frame, situation, amounts, destroyed, actions, target, operation, prop, share, rank
+                        frame, situation, amounts, actions, target, operation, prop, share=share, rank=rank, destroyed=destroyed
                     )
     chosen = tuple(sorted(options.values(), key=_prior, reverse=True)[:MOST_CANDIDATES])
-    unknown = unknown_tokens(observation, frame, situation)
+    unknown = unknown_tokens(observation, frame)
     return ClauseOptions(
         frame=frame,
         options=chosen,
-        context=_context(observation, frame, situation, chosen, unknown, clauses, any_target, destroyed),
+        context=_context(observation, frame, situation, chosen, unknown, clauses=clauses, any_target=any_target, destroyed=destroyed),
         unknown=unknown,
         is_unable=is_unable and not chosen,
         has_destroyed_value=destroyed,
@@ -200,9 +204,7 @@ def _scope_property(operation: str, prop: str, situation: Situation) -> str:
     return prop
 
 
-def _actions(
-    operation: str, prop: str, target: Target, amounts: Amounts, situation: Situation
-) -> tuple[tuple[Action, ...], float]:
+def _actions(operation: str, prop: str, target: Target, amounts: Amounts, situation: Situation) -> tuple[tuple[Action, ...], float]:
     entities = target.entities
     if operation == "query":
         return (Action(service="query.state", targets=tuple(sorted(e.id for e in entities))),), 1.0
@@ -219,17 +221,17 @@ def _actions(
 
 
 def _option(
-    observation: Observation,
     frame: Frame,
     situation: Situation,
     amounts: Amounts,
-    destroyed: bool,
     actions: tuple[Action, ...],
     target: Target | None,
     operation: str,
     prop: str,
-    share: float,
-    rank: int,
+    *,
+    share: float = 1.0,
+    rank: int = 0,
+    destroyed: bool,
 ) -> Option:
     probability = dict(frame.operations)[operation]
     property_probability = dict(frame.properties)[prop]
@@ -239,7 +241,10 @@ def _option(
     wanted = _PROPERTY_DOMAINS.get(prop)
     named = frame.spans_of("NAME", "AREA", "CLASS", "FLOOR")
     has_value = amounts.value is not None or amounts.color is not None or amounts.kelvin is not None
-    uses_value = any(key in data for key in ("brightness_pct", "volume_level", "temperature", "position", "percentage", "color_name", "color_temp_kelvin"))
+    uses_value = any(
+        key in data
+        for key in ("brightness_pct", "volume_level", "temperature", "position", "percentage", "color_name", "color_temp_kelvin")
+    )
     features = (
         max(-5.0, math.log(probability + 1e-6)),
         max(-5.0, math.log(property_probability + 1e-6)),
@@ -290,6 +295,7 @@ def _context(
     situation: Situation,
     options: Sequence[Option],
     unknown: int,
+    *,
     clauses: int,
     any_target: bool,
     destroyed: bool,
@@ -330,7 +336,9 @@ def handover_action(observation: Observation, frame: Frame, prop: str) -> Action
     """
     words = observation.words[frame.start : frame.end]
     text = "".join(words)
-    content = ["".join(w if not w.isascii() else f" {w}" for w in observation.words[s.start : s.end]).strip() for s in frame.spans_of("CONTENT")]
+    content = [
+        "".join(w if not w.isascii() else f" {w}" for w in observation.words[s.start : s.end]).strip() for s in frame.spans_of("CONTENT")
+    ]
     time = ["".join(w if not w.isascii() else f" {w}" for w in observation.words[s.start : s.end]).strip() for s in frame.spans_of("TIME")]
     if prop == "timer":
         data = {"duration": time[0]} if time else {}
@@ -357,4 +365,3 @@ def handover_action(observation: Observation, frame: Frame, prop: str) -> Action
     if prop == "search":
         return Action(service="intent.HassMediaSearchAndPlay", data={"search_query": content[0]} if content else {})
     return None
-

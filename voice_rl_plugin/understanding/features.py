@@ -230,8 +230,6 @@ def observe_words(
     )
 
 
-def observe(
-    text: str, *, home: Home, index: NameIndex, area: str | None = None, previous: tuple[str, str] | None = None
-) -> Observation:
+def observe(text: str, *, home: Home, index: NameIndex, area: str | None = None, previous: tuple[str, str] | None = None) -> Observation:
     """Return what the network sees of a text, in any writing; the arguments are those of `observe_words`."""
     return observe_words([token.text for token in tokenise(text)], home=home, index=index, area=area, previous=previous)

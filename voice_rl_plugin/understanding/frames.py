@@ -43,6 +43,10 @@ _WIDTH = sum(HEAD_SIZES)
 _OPERATIONS_AT, _PROPERTIES_AT, _TAGS_AT, _BEGINS_AT, _CLAUSES_AT = (sum(HEAD_SIZES[:n]) for n in range(1, len(HEAD_SIZES)))
 
 
+CLAUSE_LOGIT = -1.0
+"""A new clause begins above this: joining two clauses does the wrong thing to one of them, cutting one in two mostly asks."""
+
+
 def split_heads(output: NDArray[np.float32]) -> Logits:
     """Cut the network's output [T, sum(HEAD_SIZES)] into its heads."""
     if output.ndim != 2 or output.shape[1] != _WIDTH:
@@ -59,8 +63,10 @@ def split_heads(output: NDArray[np.float32]) -> Logits:
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the softmax over the last axis."""
-    raised = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
-    return raised / np.add.reduce(raised, axis=-1, keepdims=True)  # type: ignore[no-any-return]
+    peak: NDArray[np.float32] = np.maximum.reduce(logits, axis=-1, keepdims=True)
+    raised: NDArray[np.float32] = np.exp(logits - peak)
+    raised /= np.add.reduce(raised, axis=-1, keepdims=True)
+    return raised
 
 
 def decode(logits: Logits) -> tuple[Frame, ...]:
@@ -73,7 +79,7 @@ def decode(logits: Logits) -> tuple[Frame, ...]:
     certainty = np.maximum.reduce(probabilities, axis=1).tolist()
     begins = logits.begins.tolist()
     clauses = logits.clauses.tolist()
-    starts = [0, *(i for i in range(1, count) if clauses[i] > 0), count]
+    starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT), count]
     return tuple(
         Frame(
             moods=dict(zip(MOODS, _clause(logits.moods, start, end), strict=True)),
@@ -94,7 +100,7 @@ def _clause(logits: NDArray[np.float32], start: int, end: int) -> list[float]:
     mean -= np.maximum.reduce(mean)
     np.exp(mean, out=mean)
     mean /= np.add.reduce(mean)
-    return mean.tolist()
+    return list(mean.tolist())
 
 
 def _likely(probabilities: list[float], names: list[str]) -> tuple[tuple[str, float], ...]:

@@ -4,7 +4,7 @@ Forms of a name, from strong to weak: `full` (name or alias), `stripped` (withou
 words of it, at least one of them specific), `sound` (heard alike).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from voice_rl_plugin.understanding.text import is_han, words_of
 
 LONGEST_NAME = 7
 """Tokens; longer names are found by their parts."""
+MIN_INFLECTED = 4
+"""Shorter words have no plural here: "on", "bar", "spa"."""
 SOUND_LIKENESS = 0.8
 """Below this, two names do not sound alike."""
 _HEARD_WINDOWS = 4096
@@ -66,8 +68,18 @@ def _spoken_numbers(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     spoken = [(words[last],), tuple(_HAN_DIGITS[int(words[last])])]
     variants = [before + number + after for number in spoken[1:]]
     if not after or after == ("号",):
-        variants += [form for number in spoken for form in (before + number + ("号",), number + ("号",) + before)]
+        variants += [form for number in spoken for form in ((*before, *number, "号"), (*number, "号", *before))]
     return [variant for variant in variants if variant != words]
+
+
+def _other_number(words: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return an English name with its last word as a plural, or back: the venetian blinds are the venetians, the sheers a sheer."""
+    last = words[-1]
+    if not last.isascii() or not last.isalpha() or len(last) < MIN_INFLECTED:
+        return None
+    if last.endswith("s"):
+        return None if last.endswith("ss") else (*words[:-1], last[:-1])
+    return (*words[:-1], last + "s")
 
 
 class NameIndex:
@@ -117,6 +129,8 @@ class NameIndex:
         if form.form != "partial":
             for words in _spoken_numbers(form.words):
                 self._add_one(_Form(words, form.thing, form.id, form.form, form.score))
+        if form.thing == "entity" and (other := _other_number(form.words)) is not None:
+            self._add_one(_Form(other, form.thing, form.id, form.form, 0.97 * form.score))
 
     def _add_one(self, form: _Form) -> None:
         known = self._forms.setdefault(form.words, [])
@@ -149,7 +163,7 @@ class NameIndex:
         stripped: tuple[str, ...],
         entity_id: str,
         place_words: set[str],
-        nouns: dict[tuple[str, ...], tuple[object, bool]],
+        nouns: Mapping[tuple[str, ...], tuple[object, bool]],
     ) -> None:
         for source in dict.fromkeys((words, stripped)):
             for start in range(len(source)):

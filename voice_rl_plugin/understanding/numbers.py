@@ -21,7 +21,7 @@ _ONES = {
     for i, w in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
     )
-}
+} | {"couple": 2}
 _TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)} | {"fourty": 40}
 _HAN_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0, "俩": 2, "幺": 1}
 _HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
@@ -68,10 +68,9 @@ def _english_number(words: Sequence[str]) -> tuple[float, int] | None:
             total = (total or 1) * 100
         elif word == "thousand":
             total = (total or 1) * 1000
-        elif word == "a" and words[used + 1 : used + 2] == ["hundred"]:
-            used += 1
-            continue
-        elif word == "and" and seen and total >= 100 and used + 1 < len(words) and words[used + 1] in {**_ONES, **_TENS}:
+        elif (word == "a" and words[used + 1 : used + 2] == ["hundred"]) or (
+            word == "and" and seen and total >= 100 and used + 1 < len(words) and words[used + 1] in {**_ONES, **_TENS}
+        ):
             used += 1
             continue
         elif word == "point" and used + 1 < len(words) and words[used + 1] in _ONES:
@@ -159,7 +158,7 @@ def parse_value(words: Sequence[str]) -> Value | None:
     text = "".join(words)
     if any("一" <= c <= "鿿" for c in text):
         for end in range(len(text), 0, -1):  # the longest readable piece, so that a stray particle does not destroy the value
-            for start in range(0, len(text) - end + 1):
+            for start in range(len(text) - end + 1):
                 value = _han_value(text[start : start + end])
                 if value is not None:
                     return value
@@ -182,7 +181,16 @@ def _english_value(words: list[str]) -> Value | None:
         if (found := _english_number(words[index:])) is not None:
             number, rest = found, words[index + found[1] :]
             break
-    fraction = {"half": 0.5, "halfway": 0.5, "quarter": 0.25, "third": 1 / 3, "quarters": 0.25, "thirds": 1 / 3, "fifth": 0.2, "fifths": 0.2}
+    fraction = {
+        "half": 0.5,
+        "halfway": 0.5,
+        "quarter": 0.25,
+        "third": 1 / 3,
+        "quarters": 0.25,
+        "thirds": 1 / 3,
+        "fifth": 0.2,
+        "fifths": 0.2,
+    }
     parts = [fraction[word] for word in words if word in fraction]
     if parts and "degrees" not in words and not (number and "half" in rest and ("and" in rest or "a" in rest)):
         times = number[0] if number and words[-1] in ("quarters", "thirds", "fifths") else 1.0

@@ -1,7 +1,7 @@
 """The policy as ONNX Runtime runs it: the only module that knows onnxruntime.
 
-    policy.onnx   ids [T, 6], ngrams [T, 3], lexical [T, L], context [2]  ->  heads [T, H]
-    scorer.onnx   features [N, F], context [C]                           ->  log probabilities [N + 2]
+policy.onnx   ids [T, 6], ngrams [T, 3], lexical [T, L], context [2]  ->  heads [T, H]
+scorer.onnx   features [N, F], context [C]                           ->  log probabilities [N + 2]
 """
 
 import json
@@ -12,10 +12,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.errors import ModelError
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES
 from voice_rl_plugin.understanding.features import FEATURE_VERSION, Observation, observe_words
 from voice_rl_plugin.understanding.frames import HEAD_SIZES, Logits, split_heads
+from voice_rl_plugin.understanding.names import NameIndex
 
 READER_FILE = "policy.onnx"
 SCORER_FILE = "scorer.onnx"
@@ -70,7 +72,9 @@ class OnnxPolicy:
             raise ModelError(f"{folder}: expected a model with manifest.json, {READER_FILE} and {SCORER_FILE}: {error}") from error
         made_for = manifest.get("feature_version") if isinstance(manifest, dict) else None
         if made_for != FEATURE_VERSION:
-            raise ModelError(f"{folder}: made for feature version {made_for}, this daemon has {FEATURE_VERSION}; retrain or take another model")
+            raise ModelError(
+                f"{folder}: made for feature version {made_for}, this daemon has {FEATURE_VERSION}; retrain or take another model"
+            )
         policy = cls(reader, scorer, version=str(manifest.get("version", folder.name)))
         policy.probe()
         return policy
@@ -115,9 +119,6 @@ class OnnxPolicy:
         Raises:
             ModelError: an output has a wrong shape or is not finite.
         """
-        from voice_rl_plugin.domain.home import Home
-        from voice_rl_plugin.understanding.names import NameIndex
-
         home = Home()
         try:
             heads = self.heads(observe_words(("turn", "on", "灯"), home=home, index=NameIndex(home)))
@@ -125,7 +126,9 @@ class OnnxPolicy:
         except Exception as error:
             raise ModelError(f"model {self._version}: cannot be run: {error}") from error
         if heads.shape != (3, sum(HEAD_SIZES)) or scores.shape != (4,) or not np.isfinite(heads).all() or not np.isfinite(scores).all():
-            raise ModelError(f"model {self._version}: expected finite outputs [3, {sum(HEAD_SIZES)}] and [4], got {heads.shape} and {scores.shape}")
+            raise ModelError(
+                f"model {self._version}: expected finite outputs [3, {sum(HEAD_SIZES)}] and [4], got {heads.shape} and {scores.shape}"
+            )
 
 
 def _session(graph: bytes, name: str) -> Any:

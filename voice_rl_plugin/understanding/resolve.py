@@ -18,14 +18,44 @@ from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, is_door, kin
 from voice_rl_plugin.understanding.names import Match, NameIndex
 
 MOST_TARGETS = 8
-_EVERY = frozenset(
-    "all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 三 四 各".split()
-)
+_EVERY = frozenset("all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 三 四 各".split())
 _EVERY_HAN = ("所有", "统统", "通通", "一律")
 _COUNTS = frozenset("two three four five six two any 两 三 四 各 whole entire 整".split())
 _HOME_WIDE = frozenset({"everywhere", "house", "home", "flat", "apartment", "family", "place"})
-_HOME_WIDE_HAN = ("全家", "家里", "全屋", "整个家", "整屋", "整个房子", "家中", "全宅", "到处", "哪儿都", "整栋", "全部房间", "所有房间", "每个房间")
-_SINGULAR_HAN = ("那盏", "这盏", "那个", "这个", "一盏", "那台", "这台", "那扇", "这扇", "那把", "那只", "这只", "那颗", "一个", "哪盏", "某")
+_HOME_WIDE_HAN = (
+    "全家",
+    "家里",
+    "全屋",
+    "整个家",
+    "整屋",
+    "整个房子",
+    "家中",
+    "全宅",
+    "到处",
+    "哪儿都",
+    "整栋",
+    "全部房间",
+    "所有房间",
+    "每个房间",
+)
+_SINGULAR_HAN = (
+    "那盏",
+    "这盏",
+    "那个",
+    "这个",
+    "一盏",
+    "那台",
+    "这台",
+    "那扇",
+    "这扇",
+    "那把",
+    "那只",
+    "这只",
+    "那颗",
+    "一个",
+    "哪盏",
+    "某",
+)
 _ALSO = frozenset("too also same likewise well ditto 也 同 样".split())
 _ONE_HAN = ("一盏", "一扇", "开一个", "关一个", "一台", "其中一")
 _IMPLIED_DOMAIN = {
@@ -107,22 +137,17 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
     excluded = _excluded(observation, frame, situation)
     home_wide = _is_home_wide(words[frame.start : frame.end])
     if not units:
-        targets = _implied(frame, situation, prop, home_wide)
+        targets = _implied(frame, situation, prop, home_wide=home_wide)
     else:
-        targets = _combine([_alternatives(u, observation, situation, prop, home_wide) for u in units])
+        targets = _combine([_alternatives(u, observation, situation, prop, home_wide=home_wide) for u in units])
     if excluded:
-        targets = [replace(t, entities=kept) for t in targets if (kept := tuple(e for e in t.entities if e.id not in excluded))]
-    kept = []
-    for target in targets[:MOST_TARGETS]:
-        entities = _without_group_members(target.entities)
-        if entities and (home_wide or entities is not target.entities):
-            kept.append(replace(target, is_home_wide=home_wide, entities=entities))
-        elif entities:
-            kept.append(target)
-    return tuple(kept)
+        targets = [replace(t, entities=tuple(e for e in t.entities if e.id not in excluded)) for t in targets]
+        targets = [target for target in targets if target.entities]
+    shortened = [replace(t, entities=_without_group_members(t.entities), is_home_wide=home_wide) for t in targets[:MOST_TARGETS]]
+    return tuple(target for target in shortened if target.entities)
 
 
-def unknown_tokens(observation: Observation, frame: Frame, situation: Situation) -> int:
+def unknown_tokens(observation: Observation, frame: Frame) -> int:
     """Return how many tokens of a clause are tagged as a name or a room that this home does not have."""
     total = 0
     for span in frame.spans_of("NAME", "AREA", "FLOOR"):
@@ -308,17 +333,15 @@ def _prefer_place(entities: Sequence[Entity], situation: Situation) -> tuple[Ent
     return tuple(entities)
 
 
-def _alternatives(unit: _Unit, observation: Observation, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
-    home = situation.home
+def _alternatives(unit: _Unit, observation: Observation, situation: Situation, prop: str, *, home_wide: bool) -> list[Target]:
     found: list[Target] = []
     if unit.name is not None:
-        found += _named(unit, observation, situation, home_wide)
-    elif unit.kind is not None and unit.areas and not unit.is_plural or unit.kind is not None:
+        found += _named(unit, observation, situation, home_wide=home_wide)
+    elif unit.kind is not None:
         found += _whole_phrase(unit, observation, situation)
     if found and found[0].score >= 0.9 and not found[0].has_area_conflict:
         return found
-    found += _of_kind(unit, observation, situation, prop, home_wide)
-    return found or ([] if home.exposed else [])
+    return found + _of_kind(unit, observation, situation, prop, home_wide=home_wide)
 
 
 def _whole_phrase(unit: _Unit, observation: Observation, situation: Situation) -> list[Target]:
@@ -340,7 +363,7 @@ def _whole_phrase(unit: _Unit, observation: Observation, situation: Situation) -
     return found
 
 
-def _named(unit: _Unit, observation: Observation, situation: Situation, home_wide: bool) -> list[Target]:
+def _named(unit: _Unit, observation: Observation, situation: Situation, *, home_wide: bool) -> list[Target]:
     home = situation.home
     assert unit.name is not None
     matches = _entity_matches(observation, unit.name)
@@ -366,11 +389,6 @@ def _named(unit: _Unit, observation: Observation, situation: Situation, home_wid
     ties = [item for item in ties if item[0] in kept]
     targets: list[Target] = []
     several = unit.is_plural and len(ties) > 1
-    common = {
-        "unmatched": unit.unmatched_area,
-        "has_area_conflict": conflict,
-        "is_plural": unit.is_plural,
-    }
     if several or (len(ties) > 1 and _is_han_open(unit, observation, ties)):
         entities = tuple(item[0] for item in ties)
         targets.append(
@@ -393,7 +411,7 @@ def _named(unit: _Unit, observation: Observation, situation: Situation, home_wid
                 form=form,
                 score=score,
                 rivals=rivals,
-                unmatched=common["unmatched"] + left,
+                unmatched=unit.unmatched_area + left,
                 has_area_conflict=conflict,
                 is_plural=unit.is_plural,
             )
@@ -408,7 +426,7 @@ def _is_han_open(unit: _Unit, observation: Observation, ties: Sequence[tuple[Ent
     return not word.isascii() and not unit.is_singular and ties[0][2] != "sound"
 
 
-def _scope(unit: _Unit, situation: Situation, home_wide: bool) -> tuple[list[tuple[tuple[Entity, ...], bool]], bool]:
+def _scope(unit: _Unit, situation: Situation, *, home_wide: bool) -> tuple[list[tuple[tuple[Entity, ...], bool]], bool]:
     """Return the nested scopes to search, innermost first, each with whether it is widened; and whether the area was spoken."""
     home = situation.home
     if unit.areas:
@@ -425,7 +443,7 @@ def _scope(unit: _Unit, situation: Situation, home_wide: bool) -> tuple[list[tup
     return scopes, False
 
 
-def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
+def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: str, *, home_wide: bool) -> list[Target]:
     kind = unit.kind or KIND_BY_NAME["light"]
     form = "kind" if unit.kind is not None else "area"
     if unit.kind is None and unit.name is not None:
@@ -433,21 +451,20 @@ def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: 
     if unit.unmatched_area and not unit.areas:
         return _whole_home_of(kind, situation, unit)
     before = situation.previous[0].targets[:1] if situation.previous else ()
+    domain: str | None
     if unit.kind is None and before and _ALSO & set(observation.words):  # "the bedroom too" means there what was done here
         domain = before[0].partition(".")[0]
-        members = lambda es: tuple(e for e in es if e.domain == domain)  # noqa: E731
     elif unit.kind is None and prop in _IMPLIED_DOMAIN and prop != "power":
         domain = _IMPLIED_DOMAIN[prop]
-        members = lambda es: tuple(e for e in es if e.domain == domain)  # noqa: E731
     else:
-        members = lambda es: members_of(kind, tuple(es))  # noqa: E731
+        domain = None
     unmatched = unit.unmatched_area
     if unit.name is not None and unit.kind is not None:  # "the big lamp", and nothing here is called big
         length = kind_of(observation.words[unit.name.start : unit.name.end])
         unmatched += (unit.name.end - unit.name.start) - (length[2] if length else 0)
-    scopes, _ = _scope(unit, situation, home_wide)
+    scopes, _ = _scope(unit, situation, home_wide=home_wide)
     for scope, widened in scopes:
-        entities = members(scope)
+        entities = members_of(kind, scope) if domain is None else tuple(e for e in scope if e.domain == domain)
         if prop == "lock" and kind.name == "door":
             entities = tuple(e for e in entities if e.domain == "lock") or entities
         if not entities:
@@ -494,7 +511,7 @@ def _playing_first(entities: Sequence[Entity], situation: Situation) -> list[Ent
     return sorted(entities, key=rank)
 
 
-def _implied(frame: Frame, situation: Situation, prop: str, home_wide: bool) -> list[Target]:
+def _implied(frame: Frame, situation: Situation, prop: str, *, home_wide: bool) -> list[Target]:
     """Return what is meant where nothing is named: what was spoken of last, else the devices of the property in the speaker's area."""
     spoken_of: list[Target] = []
     previous = tuple(situation.home.entity_by_id[i] for a in situation.previous for i in a.targets if i in situation.home.entity_by_id)
@@ -507,7 +524,7 @@ def _implied(frame: Frame, situation: Situation, prop: str, home_wide: bool) -> 
         return spoken_of
     targets = spoken_of if fits else []
     unit = _Unit()
-    scopes, _ = _scope(unit, situation, home_wide)
+    scopes, _ = _scope(unit, situation, home_wide=home_wide)
     for scope, widened in scopes:
         entities = tuple(e for e in scope if e.domain == domain and not is_door(e))
         if not entities:
@@ -546,11 +563,11 @@ def _satellite_player(situation: Situation) -> str | None:
 def _combine(alternatives: list[list[Target]]) -> list[Target]:
     """Join the units: the best of all, then one unit varied at a time."""
     if any(not options for options in alternatives):
-        options = [o for o in alternatives if o]
-        if not options:
+        resolved = [options for options in alternatives if options]
+        if not resolved:
             return []
-        missing = len(alternatives) - len(options)
-        return [replace(t, unmatched=t.unmatched + missing) for t in _combine(options)]
+        missing = len(alternatives) - len(resolved)
+        return [replace(t, unmatched=t.unmatched + missing) for t in _combine(resolved)]
     if len(alternatives) == 1:
         return alternatives[0]
     best = [options[0] for options in alternatives]

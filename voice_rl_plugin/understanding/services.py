@@ -102,7 +102,7 @@ def _media(operation: str, prop: str, amounts: Amounts) -> _Call:
     return simple.get(operation)
 
 
-def _climate(operation: str, prop: str, amounts: Amounts, domain: str) -> _Call:
+def _climate(operation: str, amounts: Amounts, domain: str) -> _Call:
     if amounts.mode is not None and operation in ("set", "turn_on", "start", "open"):
         return (f"{domain}.set_hvac_mode", {"hvac_mode": amounts.mode})
     if amounts.value is not None and operation in ("set", "raise", "lower", "turn_on", "open"):
@@ -115,7 +115,7 @@ def _climate(operation: str, prop: str, amounts: Amounts, domain: str) -> _Call:
     return _power(operation, domain)
 
 
-def _cover(operation: str, prop: str, amounts: Amounts) -> _Call:
+def _cover(operation: str, amounts: Amounts) -> _Call:
     if amounts.value is not None and operation in ("set", "open", "raise", "lower", "turn_on", "close", "turn_off"):
         position = _percent(amounts.value)
         return ("cover.set_cover_position", {"position": position})
@@ -136,7 +136,7 @@ def _cover(operation: str, prop: str, amounts: Amounts) -> _Call:
     return (f"cover.{services[operation]}", {}) if operation in services else None
 
 
-def _fan(operation: str, prop: str, amounts: Amounts) -> _Call:
+def _fan(operation: str, amounts: Amounts) -> _Call:
     if amounts.value is not None and operation in ("set", "raise", "lower", "turn_on", "open"):
         return ("fan.set_percentage", {"percentage": _percent(amounts.value)})
     if operation in ("raise", "lower"):
@@ -147,7 +147,7 @@ def _fan(operation: str, prop: str, amounts: Amounts) -> _Call:
     return _power(operation, "fan")
 
 
-def _vacuum(operation: str, prop: str, amounts: Amounts, domain: str) -> _Call:
+def _vacuum(operation: str, domain: str) -> _Call:
     start, dock = ("start", "return_to_base") if domain == "vacuum" else ("start_mowing", "dock")
     services = {
         "start": start,
@@ -195,13 +195,13 @@ def service_call(operation: str, prop: str, domain: str, amounts: Amounts = _NO_
     if domain == "media_player":
         return _media(operation, prop, amounts)
     if domain in ("climate", "water_heater"):
-        return _climate(operation, prop, amounts, domain)
+        return _climate(operation, amounts, domain)
     if domain == "cover":
-        return _cover(operation, prop, amounts)
+        return _cover(operation, amounts)
     if domain == "fan":
-        return _fan(operation, prop, amounts)
+        return _fan(operation, amounts)
     if domain in ("vacuum", "lawn_mower"):
-        return _vacuum(operation, prop, amounts, domain)
+        return _vacuum(operation, domain)
     if domain == "lock":
         return _lock(operation)
     if domain == "valve":

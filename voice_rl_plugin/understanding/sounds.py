@@ -4,7 +4,8 @@ English: Metaphone without vowels (the jellyfish package), so that "whole way" m
 Chinese: toneless pinyin with the usual regional confusions folded (zh/z, ch/c, sh/s, n/l, h/f, -ng/-n).
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 import jellyfish
@@ -38,7 +39,7 @@ def sound_key(words: Sequence[str]) -> str:
     return "".join(sound_of_word(word) for word in words)
 
 
-def neighbours(key: str) -> Set[str]:
+def neighbours(key: str) -> AbstractSet[str]:
     """Return the key with each unit left out once, from the left: two keys one edit apart share one of these.
 
     The order is fixed, so that a sentence is heard alike in every run of the program.

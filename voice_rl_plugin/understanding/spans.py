@@ -8,20 +8,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from voice_rl_plugin.domain.frame import Frame, Span
+from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
 from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.kinds import LONGEST_NOUN, noun_kinds
 from voice_rl_plugin.understanding.names import Match
-from voice_rl_plugin.understanding.text import is_han
+from voice_rl_plugin.understanding.text import is_han, words_of
 
 SURE_SOUND = 0.84
 """A name heard alike this well may draw its own span."""
 _NUMERIC = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
-    "twenty thirty forty fifty sixty seventy eighty ninety hundred half quarter quarters third thirds "
-    "零 一 二 两 三 四 五 六 七 八 九 十 百 半 分 之 点 成".split()
+    "twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half quarter quarters third thirds "
+    "零 一 二 两 三 四 五 六 七 八 九 十 百 千 半 分 之 点 成".split()
 )
 _INNER = frozenset("and a point per".split())
-_UNITS = frozenset("percent % degrees degree ° kelvin k cent celsius notch notches steps step clicks points 度 格 档 级 成 趴 摄 氏 挡".split())
+_UNITS = frozenset(
+    "percent % degrees degree ° kelvin k cent celsius notch notches steps step clicks points 度 格 档 级 成 趴 摄 氏 挡".split()
+)
 _COMMANDING = frozenset("on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split())
 _NAMING = ("NAME", "AREA", "FLOOR", "CLASS")
 _EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLASS"}
@@ -32,6 +35,9 @@ def mend(observation: Observation, frame: Frame) -> Frame:
     spans = _with_whole_numbers(observation.words, frame)
     spans = _with_whole_names(observation, spans, frame)
     spans = _with_whole_nouns(observation.words, spans)
+    spans = _with_whole_phrases(observation.words, spans, frame)
+    spans = _with_exceptions(observation.words, spans, frame)
+    spans = _with_a_noun(observation, spans, frame)
     return replace(frame, spans=tuple(sorted(spans, key=lambda s: s.start)))
 
 
@@ -50,7 +56,9 @@ def number_runs(words: Sequence[str], start: int, end: int) -> list[tuple[int, i
         stop = index
         while stop < end:
             word = words[stop]
-            inner = word in _INNER and stop > index and stop + 1 < end and (_is_numeric(words[stop + 1]) or words[stop + 1] in ("cent", "half"))
+            inner = (
+                word in _INNER and stop > index and stop + 1 < end and (_is_numeric(words[stop + 1]) or words[stop + 1] in ("cent", "half"))
+            )
             if not (_is_numeric(word) or word in _UNITS or inner):
                 break
             stop += 1
@@ -163,3 +171,104 @@ def _with_whole_nouns(words: Sequence[str], spans: list[Span]) -> list[Span]:
                 continue
             break
     return spans
+
+
+_PHRASES = {
+    "WHITE": frozenset(words_of(name) for names in WHITES.values() for name in names),
+    "COLOR": frozenset(words_of(name) for names in COLORS.values() for name in names),
+    "MODE": frozenset(words_of(name) for names in HVAC_MODES.values() for name in names),
+}
+_LONGEST_PHRASE = 4
+
+
+def _with_whole_phrases(words: Sequence[str], spans: list[Span], frame: Frame) -> list[Span]:
+    """Widen a colour, a white or a mode to the longest one that covers it: "warm|white" is one shade."""
+    for span in [s for s in spans if s.tag in _PHRASES]:
+        tags = ("WHITE", "COLOR") if span.tag in ("WHITE", "COLOR") else (span.tag,)
+        found = next(
+            (
+                (tag, start, start + length)
+                for length in range(_LONGEST_PHRASE, span.end - span.start, -1)
+                for start in range(max(frame.start, span.end - length), min(span.start, frame.end - length) + 1)
+                for tag in tags
+                if tuple(words[start : start + length]) in _PHRASES[tag]
+            ),
+            None,
+        )
+        if found is not None and span in spans:
+            tag, start, end = found
+            others = [s for s in spans if s is not span and s.start < end and s.end > start]
+            if all(s.tag in _PHRASES for s in others):
+                spans = [s for s in spans if s is not span and s not in others]
+                spans.append(Span(tag=tag, start=start, end=end, confidence=span.confidence))
+    return spans
+
+
+_EXCEPT_ENGLISH = (("except", "for"), ("except",), ("apart", "from"), ("other", "than"), ("excluding",), ("save", "for"), ("all", "but"))
+_EXCEPT_HAN = (("除", "了"), ("除", "开"), ("除", "去"))
+_EXCEPT_ENDS = (("以", "外"), ("之", "外"), (",",), ("其", "他"), ("其", "它"), ("其", "余"), ("别", "的"), ("都",), ("全",))
+_TO_EXCEPT = {plain: excepting for excepting, plain in _EXCEPTING.items()} | {"FLOOR": "EXCEPT_AREA"}
+
+
+def _find(words: Sequence[str], phrases: Sequence[tuple[str, ...]], start: int, end: int) -> tuple[int, int] | None:
+    for index in range(start, end):
+        for phrase in phrases:
+            if tuple(words[index : index + len(phrase)]) == phrase:
+                return index, index + len(phrase)
+    return None
+
+
+def _with_exceptions(words: Sequence[str], spans: list[Span], frame: Frame) -> list[Span]:
+    """Mark what stands behind "except", or between 除了 and 以外, as an exception, and nothing else."""
+    marker = _find(words, _EXCEPT_ENGLISH, frame.start, frame.end)
+    if marker is not None:
+        first, last = marker[1], frame.end
+        others = any(s.tag in _NAMING for s in spans if s.end <= marker[0])
+        if not others:
+            return spans
+    else:
+        marker = _find(words, _EXCEPT_HAN, frame.start, frame.end)
+        if marker is None:
+            return spans
+        closing = _find(words, _EXCEPT_ENDS, marker[1], frame.end)
+        first, last = marker[1], closing[0] if closing else frame.end
+    marked = []
+    for span in spans:
+        inside = span.start >= first and span.end <= last
+        if inside and span.tag in _TO_EXCEPT:
+            marked.append(replace(span, tag=_TO_EXCEPT[span.tag]))
+        elif not inside and span.tag in _EXCEPTING and span.start >= last:
+            marked.append(replace(span, tag=_EXCEPTING[span.tag]))
+        else:
+            marked.append(span)
+    return marked
+
+
+_NOUN_KINDS = frozenset("light lamp curtain blind fan tv lock".split())
+
+
+def _with_a_noun(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
+    """Draw the one span that the network may have missed: the noun of a sentence that names a room and no device.
+
+    "light off in the bathroom" is about one light, not about all of the room. A single stray Chinese character that names nothing is dropped first.
+    """
+    words = observation.words
+    spans = [
+        s
+        for s in spans
+        if not (s.tag == "NAME" and s.end - s.start == 1 and is_han(words[s.start]) and (words[s.start],) not in noun_kinds() and not _touches(s, observation.matches))
+    ]
+    if any(s.tag in ("NAME", "CLASS") for s in spans) or not any(s.tag in ("AREA", "FLOOR") for s in spans):
+        return spans
+    nouns = noun_kinds()
+    for length in range(LONGEST_NOUN, 0, -1):
+        for start in range(frame.start, frame.end - length + 1):
+            kind = nouns.get(tuple(words[start : start + length]))
+            is_free = not any(s.start < start + length and s.end > start for s in spans)
+            if kind is not None and kind[0].name in _NOUN_KINDS and is_free and words[start + length : start + length + 1] != ("up",):
+                return [*spans, Span(tag="CLASS", start=start, end=start + length, confidence=0.5)]
+    return spans
+
+
+def _touches(span: Span, matches: Sequence[Match]) -> bool:
+    return any(m.start < span.end and m.end > span.start for m in matches)

@@ -14,7 +14,9 @@ _TABLE = Path(__file__).with_name("han.txt")
 
 _TOKEN = re.compile(r"\d+(?:[.:]\d+)?|[a-z]+|[一-鿿]|[%°,?]")
 _APOSTROPHE = re.compile(r"(?<=\w)['’ʼ`´](?=\w)")
-_PUNCTUATION = str.maketrans({"，": ",", "、": ",", "；": ",", ";": ",", "？": "?", "％": "%", "℃": "°", "º": "°", "!": ",", "！": ",", "。": ","})
+_PUNCTUATION = str.maketrans(
+    {"，": ",", "、": ",", "；": ",", ";": ",", "？": "?", "％": "%", "℃": "°", "º": "°", "!": ",", "！": ",", "。": ","}
+)
 _SENTENCE_STOP = re.compile(r"(?<!\d)\.|\.(?!\d)")
 
 

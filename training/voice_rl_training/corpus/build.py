@@ -1,7 +1,7 @@
 """Builds the corpus as arrays: labelled samples and human sentences, packed shard by shard, the same for the same seed.
 
-    shard  one .npz: tokens of all samples end to end (ids, ngrams, lexical, tags, begins, clause starts, clause of each token),
-           lengths, contexts, and the clauses' labels; 255 means "not known, masked in the loss"
+shard  one .npz: tokens of all samples end to end (ids, ngrams, lexical, tags, begins, clause starts, clause of each token),
+lengths, contexts, and the clauses' labels; 255 means "not known, masked in the loss"
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from voice_rl_plugin.understanding.features import Observation, observe_words
 from voice_rl_plugin.understanding.text import words_of
 from voice_rl_training.corpus.homes import random_home
 from voice_rl_training.corpus.human import HumanSentence, read_sentences
-from voice_rl_training.corpus.phrasebook import HELD_OUT_VOICE, PhraseFrame, Phrasebook, load
+from voice_rl_training.corpus.phrasebook import HELD_OUT_VOICE, Phrasebook, PhraseFrame, load
 from voice_rl_training.corpus.samples import Sample, Stage, sample
 from voice_rl_training.corpus.templates import template_frames
 
@@ -63,7 +63,9 @@ def _template_frames(language: str) -> tuple[PhraseFrame, ...]:
     return template_frames(Random(f"templates {language}"), language, most=TEMPLATE_FRAMES)
 
 
-def frames_for(language: str, use: str, *, phrasebook: bool = True, templates: bool = True) -> tuple[list[PhraseFrame], dict[str, Phrasebook]]:
+def frames_for(
+    language: str, use: str, *, phrasebook: bool = True, templates: bool = True
+) -> tuple[list[PhraseFrame], dict[str, Phrasebook]]:
     """Return the frames of a language for one use, and the voices that give them openers and tails."""
     books = load(language)
     chosen: list[PhraseFrame] = []
@@ -186,7 +188,7 @@ def build_human_shard(folder: Path, *, part: int, parts: int, is_dev: bool, seed
 def _save(path: Path, arrays: Arrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
+    np.savez(partial, **arrays)  # type: ignore[arg-type]  # numpy names one keyword of its own
     partial.replace(path)
 
 

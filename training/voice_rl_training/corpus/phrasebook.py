@@ -1,9 +1,10 @@
 """Reads the phrasebook: sentence frames as people really talk; docs/phrasebook.md is the form.
 
-    @ command turn_off power : light switch
-    (get rid of|lose) {target}[ now]
+@ command turn_off power : light switch
+(get rid of|lose) {target}[ now]
 """
 
+import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,12 +42,12 @@ class PhraseFrame:
     language: str
     voice: str
 
-    @property
+    @builtins.property
     def slots(self) -> tuple[str, ...]:
         """Return the slots that the line may hold, in order."""
         return tuple(_SLOT.findall(self.text))
 
-    @property
+    @builtins.property
     def is_negative(self) -> bool:
         """Whether nothing may be done when it is heard."""
         return self.mood in ("prohibition", "report", "scheduled", "chat", "bare") or not {"nodevice", "noarea"}.isdisjoint(self.slots)
@@ -157,6 +158,6 @@ def _property(prop: str, domains: tuple[str, ...], line: str) -> str:
     return prop
 
 
-def _check(is_right: bool, place: str, expected: str, line: str) -> None:
+def _check(is_right: object, place: str, expected: str, line: str) -> None:
     if not is_right:
         raise ConfigError(f"{place}: expected {expected}, got {line!r}")

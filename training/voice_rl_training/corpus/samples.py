@@ -18,9 +18,9 @@ from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.resolve import Situation
 from voice_rl_plugin.understanding.services import Amounts, actions_for
 from voice_rl_plugin.understanding.text import is_han, normalise, tokenise
-from voice_rl_training.corpus.noise import corrupt, mistype
-from voice_rl_training.corpus.phrasebook import ACTING_MOODS, PhraseFrame, Phrasebook, expand, parts
-from voice_rl_training.corpus.speech import Piece, Speaker
+from voice_rl_training.corpus.noise import Noised, corrupt, mistype
+from voice_rl_training.corpus.phrasebook import ACTING_MOODS, Phrasebook, PhraseFrame, expand, parts
+from voice_rl_training.corpus.speech import Piece, Speaker, number_words
 
 _CONNECTORS = {
     "en": ("and ", "and ", "and ", ", and ", "then ", "and then ", ", ", "and also ", "also ", "oh and ", "plus "),
@@ -91,7 +91,7 @@ class Stage:
         object.__setattr__(self, "index", NameIndex(self.home))
 
 
-class _Unsayable(Exception):
+class _UnsayableError(Exception):
     """The home has nothing that the frame could speak of."""
 
 
@@ -99,7 +99,7 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
     """Fill the slots of a frame; return the pieces and whether the sentence names something that the home lacks.
 
     Raises:
-        _Unsayable: the home has nothing that fits.
+        _UnsayableError: the home has nothing that fits.
     """
     pieces: list[Piece] = []
     lacks = False
@@ -112,12 +112,12 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
         if slot == "target":
             filled = speaker.target(domains, simple=frame.mood not in ACTING_MOODS)
             if not filled:
-                raise _Unsayable
+                raise _UnsayableError
         elif slot in ("name", "class", "classes"):
             entities = speaker.entities(domains)
             near = [e for e in entities if e.area == placed]
             if not entities:
-                raise _Unsayable
+                raise _UnsayableError
             entity = speaker.rng.choice(near if near and speaker.rng.random() < 0.7 else entities)
             kind = speaker.kind_for(entity)
             if slot == "name" or kind is None:
@@ -127,11 +127,11 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
         elif slot == "area":
             areas = [e.area for e in speaker.entities(domains) if e.area] or [a.id for a in speaker.home.areas]
             if not areas:
-                raise _Unsayable
+                raise _UnsayableError
             filled = [speaker.area_phrase(speaker.rng.choice(areas))]
         elif slot == "floor":
             if not speaker.home.floors:
-                raise _Unsayable
+                raise _UnsayableError
             filled = [(speaker.place_name(speaker.rng.choice(speaker.home.floors)), "FLOOR")]
         elif slot == "here":
             filled = speaker.here()
@@ -141,8 +141,12 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
         elif slot in ("value", "number"):
             filled = speaker.value(frame.property)
             if slot == "number":
-                number = speaker.rng.choice([10, 20, 30, 40, 50, 60, 70, 80, 90, speaker.rng.randint(1, 99)]) if frame.property != "temperature" else speaker.rng.randint(16, 29)
-                filled = [(str(number) if speaker.rng.random() < 0.5 else _spoken(number, speaker.language), "VALUE")]
+                number = (
+                    speaker.rng.choice([10, 20, 30, 40, 50, 60, 70, 80, 90, speaker.rng.randint(1, 99)])
+                    if frame.property != "temperature"
+                    else speaker.rng.randint(16, 29)
+                )
+                filled = [(str(number) if speaker.rng.random() < 0.5 else number_words(number, speaker.language), "VALUE")]
         elif slot == "delta":
             filled = speaker.delta(frame.property)
         elif slot == "color":
@@ -162,12 +166,6 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
             lacks = True
         pieces += filled
     return pieces, lacks
-
-
-def _spoken(number: int, language: str) -> str:
-    from voice_rl_training.corpus.speech import number_words
-
-    return number_words(number, language)
 
 
 def tokens_of(pieces: Sequence[Piece]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[bool, ...]]:
@@ -262,7 +260,16 @@ def _previous(rng: Random, speaker: Speaker, domains: Sequence[str]) -> tuple[tu
     return actions, (operation, prop)
 
 
-def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebook], stage: Stage, *, split: str = "train", noise: float = 0.25, compound: float = 0.12) -> Sample | None:
+def sample(
+    rng: Random,
+    frames: Sequence[PhraseFrame],
+    books: dict[str, Phrasebook],
+    stage: Stage,
+    *,
+    split: str = "train",
+    noise: float = 0.25,
+    compound: float = 0.12,
+) -> Sample | None:
     """Make one sample from one or two of the frames; None when the home cannot play the frame.
 
     Args:
@@ -294,7 +301,9 @@ def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebo
     if joins:
         other = rng.choice(frames)
         for _ in range(12):
-            if other.mood == "command" and ("{target}" in other.text or "{name}" in other.text or "{class" in other.text or "{it}" in other.text):
+            if other.mood == "command" and (
+                "{target}" in other.text or "{name}" in other.text or "{class" in other.text or "{it}" in other.text
+            ):
                 break
             if other.mood in ("prohibition", "scheduled") and rng.random() < 0.5 and "{target}" in other.text:
                 break
@@ -312,11 +321,11 @@ def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebo
     for number, one in enumerate(chosen):
         try:
             filled, lacks = fill(one, expand(rng, one.text), speaker)
-        except _Unsayable:
+        except _UnsayableError:
             return None
         if number == 0:
             opener = book.openers.get(one.mood, ())
-            if opener and one.mood not in ("bare",) and rng.random() < 0.22:
+            if opener and one.mood != "bare" and rng.random() < 0.22:
                 filled = [(rng.choice(opener), "O"), *filled]
         else:
             connectors = _COMMA if "chat" in (one.mood, chosen[0].mood) else (_CONNECTORS if one.mood in ACTING_MOODS else _BUT)
@@ -340,7 +349,9 @@ def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebo
     is_noised = False
     if rng.random() < noise:
         strength = rng.choice([0.03, 0.06, 0.1, 0.15])
-        noised = corrupt(rng, words, language=language, strength=strength) if rng.random() < 0.85 else mistype(rng, words, strength=strength)
+        noised = (
+            corrupt(rng, words, language=language, strength=strength) if rng.random() < 0.85 else mistype(rng, words, strength=strength)
+        )
         if noised.words != words and 0 < len(noised.words) <= MAX_TOKENS:
             words, tags, begins, clauses, golds = _carry(noised, tags, begins, clauses, golds)
             is_noised = True
@@ -363,7 +374,17 @@ def sample(rng: Random, frames: Sequence[PhraseFrame], books: dict[str, Phrasebo
     )
 
 
-def _golds(words, tags, begins, clauses, lacking, stage, area, previous):  # type: ignore[no-untyped-def]
+def _golds(
+    words: Sequence[str],
+    tags: Sequence[str],
+    begins: Sequence[bool],
+    clauses: Sequence[Clause],
+    lacking: Sequence[bool],
+    stage: Stage,
+    area: str | None,
+    previous: tuple[Action, ...],
+) -> tuple[Gold, ...]:
+    """Return the right answer to each clause, from the resolver on the clean words with their true tags."""
     observation = observe_words(words, home=stage.home, index=stage.index, area=area, previous=None)
     golds: list[Gold] = []
     before = previous
@@ -377,7 +398,9 @@ def _golds(words, tags, begins, clauses, lacking, stage, area, previous):  # typ
     return tuple(golds)
 
 
-def _carry(noised, tags, begins, clauses, golds):  # type: ignore[no-untyped-def]
+def _carry(
+    noised: Noised, tags: Sequence[str], begins: Sequence[bool], clauses: Sequence[Clause], golds: Sequence[Gold]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[bool, ...], tuple[Clause, ...], tuple[Gold, ...]]:
     """Carry tags, clauses and golds over to the words as they were heard; a destroyed name or value turns acting into asking."""
     carried = noised.carry(tags)
     new_begins = []
@@ -391,10 +414,11 @@ def _carry(noised, tags, begins, clauses, golds):  # type: ignore[no-untyped-def
         new_clauses.append(Clause(start=start, end=end, mood=clause.mood, operation=clause.operation, property=clause.property))
         meant = [j for j in range(clause.start, clause.end) if tags[j] not in ("O", "QUANTIFIER", "TIME", "CONTENT")]
         if gold.outcome == "act" and any(j in noised.destroyed for j in meant):
-            gold = Gold(outcome="clarify")
-        new_golds.append(gold)
+            new_golds.append(Gold(outcome="clarify"))
+        else:
+            new_golds.append(gold)
     if new_clauses and new_clauses[0].end:
-        fixed = []
+        fixed: list[Clause] = []
         for i, c in enumerate(new_clauses):
             start = 0 if i == 0 else fixed[-1].end
             end = len(noised.words) if i == len(new_clauses) - 1 else c.end

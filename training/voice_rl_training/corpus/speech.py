@@ -64,15 +64,19 @@ class Speaker:
             if rng.random() < 0.12:
                 half = f"{number_words(degrees, 'zh')}度半" if zh else f"{number_words(degrees, 'en')} and a half degrees"
                 return [(half, "VALUE")]
-            number = _number(rng, degrees, self.language)
+            spoken = _number(rng, degrees, self.language)
             if zh:
-                return [(number + rng.choice(["度", "度", "度", "摄氏度", "°"]), "VALUE")]
-            return [(number + rng.choice(["", " degrees", " degrees", "°", " celsius"]), "VALUE")]
+                return [(spoken + rng.choice(["度", "度", "度", "摄氏度", "°"]), "VALUE")]
+            return [(spoken + rng.choice(["", " degrees", " degrees", "°", " celsius"]), "VALUE")]
         if prop == "color_temp":
             kelvin = rng.choice([2200, 2700, 3000, 3500, 4000, 5000, 5500, 6000, 6500])
             return [(f"{kelvin}{'k' if zh else rng.choice(['k', ' kelvin', ' k'])}", "VALUE")]
         if prop == "speed" and rng.random() < 0.4:
-            words = ["低档", "中档", "高档", "一档", "二档", "三档", "最大", "最小"] if zh else ["low", "medium", "high", "full", "max", "low speed", "high speed", "medium speed"]
+            words = (
+                ["低档", "中档", "高档", "一档", "二档", "三档", "最大", "最小"]
+                if zh
+                else ["low", "medium", "high", "full", "max", "low speed", "high speed", "medium speed"]
+            )
             return [(rng.choice(words), "VALUE")]
         if rng.random() < 0.2:
             if zh:
@@ -82,14 +86,33 @@ class Speaker:
                 if prop == "volume":
                     words += ["最响", "最高", "最低"]
             else:
-                words = ["half", "a third", "a quarter", "three quarters", "full", "max", "maximum", "minimum", "two thirds", "halfway", "a hundred percent"]
+                words = [
+                    "half",
+                    "a third",
+                    "a quarter",
+                    "three quarters",
+                    "full",
+                    "max",
+                    "maximum",
+                    "minimum",
+                    "two thirds",
+                    "halfway",
+                    "a hundred percent",
+                ]
                 if prop == "brightness":
                     words += ["full brightness", "the max", "the lowest", "its brightest", "half brightness"]
             return [(rng.choice(words), "VALUE")]
         number = rng.choice([5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, rng.randint(1, 99)])
         if zh:
             text = rng.choice(
-                [f"百分之{number_words(number, 'zh')}", f"百分之{number_words(number, 'zh')}", f"{number}%", f"百分之{number}", number_words(number, "zh"), str(number)]
+                [
+                    f"百分之{number_words(number, 'zh')}",
+                    f"百分之{number_words(number, 'zh')}",
+                    f"{number}%",
+                    f"百分之{number}",
+                    number_words(number, "zh"),
+                    str(number),
+                ]
             )
             return [(text, "VALUE")]
         return [(_number(rng, number, "en") + rng.choice([" percent", " percent", "%", "", " per cent"]), "VALUE")]
@@ -99,17 +122,29 @@ class Speaker:
         rng = self.rng
         if prop == "temperature":
             number = rng.randint(1, 5)
-            text = f"{rng.choice(['两' if number == 2 else number_words(number, 'zh'), str(number)])}度" if self.language == "zh" else f"{_number(rng, number, 'en')} degree{'s' if number > 1 else ''}"
+            text = (
+                f"{rng.choice(['两' if number == 2 else number_words(number, 'zh'), str(number)])}度"
+                if self.language == "zh"
+                else f"{_number(rng, number, 'en')} degree{'s' if number > 1 else ''}"
+            )
         elif rng.random() < 0.35:
             number = rng.randint(1, 5)
             if self.language == "zh":
                 text = f"{'两' if number == 2 else number_words(number, 'zh')}{rng.choice(['格', '级', '档', '格'])}"
             else:
-                text = f"{rng.choice([_number(rng, number, 'en'), 'a couple of' if number == 2 else _number(rng, number, 'en')])} {rng.choice(['notch', 'step', 'click', 'tick'])}{'es' if False else ''}"
-                text = text if number == 1 else text.replace("notch", "notches").replace("step", "steps").replace("click", "clicks").replace("tick", "ticks")
+                text = f"{rng.choice([_number(rng, number, 'en'), 'a couple of' if number == 2 else _number(rng, number, 'en')])} {rng.choice(['notch', 'step', 'click', 'tick'])}"
+                text = (
+                    text
+                    if number == 1
+                    else text.replace("notch", "notches").replace("step", "steps").replace("click", "clicks").replace("tick", "ticks")
+                )
         else:
             number = rng.choice([5, 10, 15, 20, 25, 30, 40, 50])
-            text = rng.choice([f"百分之{number_words(number, 'zh')}", f"{number}%", f"百分之{number}"]) if self.language == "zh" else _number(rng, number, "en") + rng.choice([" percent", "%", " points", " percent"])
+            text = (
+                rng.choice([f"百分之{number_words(number, 'zh')}", f"{number}%", f"百分之{number}"])
+                if self.language == "zh"
+                else _number(rng, number, "en") + rng.choice([" percent", "%", " points", " percent"])
+            )
         return [(text, "DELTA")]
 
     def color(self) -> list[Piece]:
@@ -136,10 +171,73 @@ class Speaker:
         if self.language == "zh":
             h = "两" if hour == 2 else number_words(hour, "zh")
             m = rng.choice([str(minutes), number_words(minutes, "zh")])
-            options = [f"{h}点", f"{m}分钟后", f"{m}分钟以后", f"晚上{h}点", f"明天早上{h}点", f"{h}点半", "明天", "今晚", "睡觉前", "半小时后", "一个小时后", "过一会儿", "待会儿", "等会儿", "日落后", "天黑以后", "天亮的时候", "下午", f"每天{h}点", "周末", "早上", f"{hour}:30", f"过{m}分钟", "等我到家", "稍后", "晚点", "明早", "后天"]
+            options = [
+                f"{h}点",
+                f"{m}分钟后",
+                f"{m}分钟以后",
+                f"晚上{h}点",
+                f"明天早上{h}点",
+                f"{h}点半",
+                "明天",
+                "今晚",
+                "睡觉前",
+                "半小时后",
+                "一个小时后",
+                "过一会儿",
+                "待会儿",
+                "等会儿",
+                "日落后",
+                "天黑以后",
+                "天亮的时候",
+                "下午",
+                f"每天{h}点",
+                "周末",
+                "早上",
+                f"{hour}:30",
+                f"过{m}分钟",
+                "等我到家",
+                "稍后",
+                "晚点",
+                "明早",
+                "后天",
+            ]
         else:
             h, m = _number(rng, hour, "en"), _number(rng, minutes, "en")
-            options = [f"at {h}", f"at {h} pm", f"at {h} am", f"at {h} oclock", f"in {m} minutes", f"in {m} minutes", "in half an hour", "in an hour", "tomorrow", "tomorrow morning", "tonight", "later", "at sunset", "at midnight", "at noon", "after dinner", "before bed", "this evening", f"at half past {h}", f"at {hour} 30", "when it gets dark", "in the morning", f"every day at {h}", "on weekdays", "on monday", "next week", "after sunset", f"in {m} seconds", "at dawn", "in a bit", "in a while", f"after {m} minutes", "at bedtime"]
+            options = [
+                f"at {h}",
+                f"at {h} pm",
+                f"at {h} am",
+                f"at {h} oclock",
+                f"in {m} minutes",
+                f"in {m} minutes",
+                "in half an hour",
+                "in an hour",
+                "tomorrow",
+                "tomorrow morning",
+                "tonight",
+                "later",
+                "at sunset",
+                "at midnight",
+                "at noon",
+                "after dinner",
+                "before bed",
+                "this evening",
+                f"at half past {h}",
+                f"at {hour} 30",
+                "when it gets dark",
+                "in the morning",
+                f"every day at {h}",
+                "on weekdays",
+                "on monday",
+                "next week",
+                "after sunset",
+                f"in {m} seconds",
+                "at dawn",
+                "in a bit",
+                "in a while",
+                f"after {m} minutes",
+                "at bedtime",
+            ]
         return [(rng.choice(options), "TIME")]
 
     def duration(self) -> list[Piece]:
@@ -150,23 +248,50 @@ class Speaker:
             n = rng.choice([str(number), "两" if number == 2 else number_words(number, "zh")])
             text = rng.choice([f"{n}分钟", f"{n}分钟", f"{n}秒", f"{n}秒钟", "半小时", "一个小时", "一刻钟", "半个钟头", f"{n}个小时"])
         else:
-            text = rng.choice([f"{_number(rng, number, 'en')} minute{'s' if number > 1 else ''}", f"{_number(rng, number, 'en')} seconds", "half an hour", "an hour", "an hour and a half", "a minute", f"{_number(rng, number, 'en')} hours", "a quarter of an hour"])
+            text = rng.choice(
+                [
+                    f"{_number(rng, number, 'en')} minute{'s' if number > 1 else ''}",
+                    f"{_number(rng, number, 'en')} seconds",
+                    "half an hour",
+                    "an hour",
+                    "an hour and a half",
+                    "a minute",
+                    f"{_number(rng, number, 'en')} hours",
+                    "a quarter of an hour",
+                ]
+            )
         return [(text, "TIME")]
 
     def content(self, slot: str) -> list[Piece]:
         """Return a title or a shopping item."""
         zh = self.language == "zh"
         if slot == "item":
-            words = "牛奶 鸡蛋 面包 卫生纸 洗衣液 苹果 香蕉 大米 酱油 洗洁精 猫粮 电池 灯泡 牙膏 咖啡 茶叶 西红柿 土豆 猪肉 饺子 酸奶 纸巾 垃圾袋 洗发水 可乐 啤酒".split() if zh else "milk,eggs,bread,toilet paper,dish soap,apples,bananas,rice,coffee,tea bags,batteries,light bulbs,toothpaste,olive oil,cat food,butter,cheese,tomatoes,potatoes,chicken,bin bags,shampoo,beer,orange juice,flour,nappies,yoghurt".split(",")
+            words = (
+                "牛奶 鸡蛋 面包 卫生纸 洗衣液 苹果 香蕉 大米 酱油 洗洁精 猫粮 电池 灯泡 牙膏 咖啡 茶叶 西红柿 土豆 猪肉 饺子 酸奶 纸巾 垃圾袋 洗发水 可乐 啤酒".split()
+                if zh
+                else "milk,eggs,bread,toilet paper,dish soap,apples,bananas,rice,coffee,tea bags,batteries,light bulbs,toothpaste,olive oil,cat food,butter,cheese,tomatoes,potatoes,chicken,bin bags,shampoo,beer,orange juice,flour,nappies,yoghurt".split(
+                    ","
+                )
+            )
         else:
-            words = "周杰伦的歌 轻音乐 爵士乐 古典音乐 儿歌 邓丽君 夜曲 摇滚 一首歌 新闻 相声 评书 白噪音 钢琴曲 睡前故事 粤语歌 陈奕迅的十年 七里香 民谣 电台 舒缓的音乐 抖音热歌 平凡之路 稻香".split() if zh else "some jazz,the beatles,taylor swift,my workout playlist,classical music,radio four,bbc news,white noise,bohemian rhapsody,something relaxing,some music by queen,lo fi beats,the latest podcast,miles davis,christmas songs,a bedtime story,rain sounds,abba,the new album by adele,hotel california,dancing queen,my favourites,disco,country music,beauty and the beast,lights by ellie goulding,blinding lights,turn off the light by nelly furtado,paint it black,the sound of silence".split(",")
+            words = (
+                "周杰伦的歌 轻音乐 爵士乐 古典音乐 儿歌 邓丽君 夜曲 摇滚 一首歌 新闻 相声 评书 白噪音 钢琴曲 睡前故事 粤语歌 陈奕迅的十年 七里香 民谣 电台 舒缓的音乐 抖音热歌 平凡之路 稻香".split()
+                if zh
+                else "some jazz,the beatles,taylor swift,my workout playlist,classical music,radio four,bbc news,white noise,bohemian rhapsody,something relaxing,some music by queen,lo fi beats,the latest podcast,miles davis,christmas songs,a bedtime story,rain sounds,abba,the new album by adele,hotel california,dancing queen,my favourites,disco,country music,beauty and the beast,lights by ellie goulding,blinding lights,turn off the light by nelly furtado,paint it black,the sound of silence".split(
+                    ","
+                )
+            )
         return [(self.rng.choice(words), "CONTENT")]
 
     # -- places ------------------------------------------------------------------------------------------------------------------
 
     def here(self) -> list[Piece]:
         """Return the speaker's own place."""
-        words = "这里 这儿 屋里 这屋 房间里 这个房间 这边 屋子里 这间屋 房里".split() if self.language == "zh" else "in here,in this room,here,in the room,around here,in here".split(",")
+        words = (
+            "这里 这儿 屋里 这屋 房间里 这个房间 这边 屋子里 这间屋 房里".split()
+            if self.language == "zh"
+            else "in here,in this room,here,in the room,around here,in here".split(",")
+        )
         return [(self.rng.choice(words), "HERE")]
 
     def place_name(self, place: Area | Floor) -> str:
@@ -252,7 +377,12 @@ class Speaker:
             return [(place, area_tag), (rng.choice(["的", "的", "", "那个", "里的", "那边的"]), "O"), (text, tag)]
         if rng.random() < 0.5:
             return [(article, "O"), (place, area_tag), (text, tag)]
-        return [(article, "O"), (text, tag), (rng.choice(["in the", "in the", "in", "of the", "from the", "over in the"]), "O"), (place, area_tag)]
+        return [
+            (article, "O"),
+            (text, tag),
+            (rng.choice(["in the", "in the", "in", "of the", "from the", "over in the"]), "O"),
+            (place, area_tag),
+        ]
 
     def _article(self) -> str:
         if self.language == "zh":
@@ -278,7 +408,11 @@ class Speaker:
             if rng.random() < 0.25 and every[0]:
                 return [every, place, (joint, "O"), noun]
             return [place, (joint, "O"), every, (demonstrative, "O"), noun]
-        article = rng.choice(["the", "the", "the", "the", "my", "these" if plural else "this", "those" if plural else "that", ""]) if with_article else ""
+        article = (
+            rng.choice(["the", "the", "the", "the", "my", "these" if plural else "this", "those" if plural else "that", ""])
+            if with_article
+            else ""
+        )
         if place is None:
             return [(article, "O"), noun]
         if rng.random() < 0.6:
@@ -304,14 +438,32 @@ class Speaker:
             wide = rng.choice(["全屋的", "家里的", "整个家的"]) if place is None and rng.random() < 0.5 else ""
             every = (rng.choice(["所有", "全部", "所有的", "每一个", "全部的"]), "QUANTIFIER")
             both = rng.random() < 0.5
-            pieces = [(wide, "QUANTIFIER") if wide else ("", "O"), *([place, ("的", "O")] if place else []), *([every] if both or not wide else []), noun]
+            pieces = [
+                (wide, "QUANTIFIER") if wide else ("", "O"),
+                *([place, ("的", "O")] if place else []),
+                *([every] if both or not wide else []),
+                noun,
+            ]
             if excepting:
                 other = self._excepted(entity, kind)
                 if other and rng.random() < 0.6:
-                    rest = [(p[0].replace("所有", "其他").replace("全部", "其余"), p[1]) if p[1] == "QUANTIFIER" and rng.random() < 0.4 else p for p in pieces]
-                    return [(rng.choice(["除了", "除", "除开", "除去"]), "O"), *other, (rng.choice(["以外", "之外", "外", ""]), "O"), (rng.choice(["，", ""]), "O"), *rest]
+                    rest = [
+                        (p[0].replace("所有", "其他").replace("全部", "其余"), p[1]) if p[1] == "QUANTIFIER" and rng.random() < 0.4 else p
+                        for p in pieces
+                    ]
+                    return [
+                        (rng.choice(["除了", "除", "除开", "除去"]), "O"),
+                        *other,
+                        (rng.choice(["以外", "之外", "外", ""]), "O"),
+                        (rng.choice(["，", ""]), "O"),
+                        *rest,
+                    ]
                 if other:
-                    self_tail = [("，" if rng.random() < 0.7 else "", "O"), *other, (rng.choice(["除外", "不算", "别动", "留着", "先留着", "不要动", "就不用了", "就那么着"]), "O")]
+                    self_tail = [
+                        ("，" if rng.random() < 0.7 else "", "O"),
+                        *other,
+                        (rng.choice(["除外", "不算", "别动", "留着", "先留着", "不要动", "就不用了", "就那么着"]), "O"),
+                    ]
                     return [*pieces, *self_tail]
             elif rng.random() < 0.3:
                 pieces.append((rng.choice(["都", "全都", "统统"]), "QUANTIFIER"))
@@ -323,16 +475,38 @@ class Speaker:
         if place is not None and place[1] == "FLOOR" and place[0].endswith("stairs"):
             pieces = [every, place, noun] if rng.random() < 0.4 else [every, noun, place]
         elif place is not None:
-            pieces = [every, place, noun] if rng.random() < 0.4 else [every, noun, (rng.choice(["in the", "on the"]) if place[1] == "FLOOR" else "in the", "O"), place]
+            pieces = (
+                [every, place, noun]
+                if rng.random() < 0.4
+                else [every, noun, (rng.choice(["in the", "on the"]) if place[1] == "FLOOR" else "in the", "O"), place]
+            )
         elif rng.random() < 0.3:
             pieces.append((rng.choice(["in the house", "everywhere", "in the whole house", "in the flat", "at home"]), "QUANTIFIER"))
         if excepting:
             other = self._excepted(entity, kind)
             if other:
                 if rng.random() < 0.2:
-                    pieces += [(rng.choice(["but leave", "but keep", "just leave", "and leave", "only leave"]), "O"), *other, (rng.choice(["", "on", "alone", "as it is", "be"]), "O")]
+                    pieces += [
+                        (rng.choice(["but leave", "but keep", "just leave", "and leave", "only leave"]), "O"),
+                        *other,
+                        (rng.choice(["", "on", "alone", "as it is", "be"]), "O"),
+                    ]
                 else:
-                    joint = ["except", "except", "except for", "but not", "but", "apart from", "other than", "minus", "bar", "save for", "excluding", "not", "all but"]
+                    joint = [
+                        "except",
+                        "except",
+                        "except for",
+                        "but not",
+                        "but",
+                        "apart from",
+                        "other than",
+                        "minus",
+                        "bar",
+                        "save for",
+                        "excluding",
+                        "not",
+                        "all but",
+                    ]
                     pieces += [(rng.choice(joint[:-1]), "O"), *other]
         return pieces
 
