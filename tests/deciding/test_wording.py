@@ -7,9 +7,20 @@ import pytest
 
 import voice_rl_plugin.deciding.decider as decider_module
 from tests.understanding.homes import FLAT, HOUSE
-from voice_rl_plugin.deciding.wording import REASONS, describe, name_targets, open_question, question_between, reason, tell_states
+from voice_rl_plugin.deciding.wording import (
+    REASONS,
+    describe,
+    name_choices,
+    name_targets,
+    open_question,
+    question_between,
+    question_which,
+    question_which_to,
+    reason,
+    tell_states,
+)
 from voice_rl_plugin.domain.action import parse_action
-from voice_rl_plugin.domain.home import EntityState
+from voice_rl_plugin.domain.home import EntityState, Home
 
 VALUES = {"percent": "97 %", "count": 12, "name": "pool", "text": "It is on."}
 
@@ -124,3 +135,107 @@ def test_states_are_told_and_unknown_ones_are_said_so() -> None:
     assert tell_states(["light.hall"], HOUSE, states, "en") == "I don't know the state of the Hall Light."
     assert tell_states(["lock.front"], FLAT, states, "zh") == "大门锁锁着。"
     assert tell_states(["light.head"], FLAT, {}, "zh") == "我不知道床头灯的状态。"
+
+
+HOUSE_OF_LAMPS = Home.from_mapping(
+    {
+        "areas": [{"id": "study", "name": "Study"}, {"id": "bedroom", "name": "Bedroom"}],
+        "entities": [
+            {"id": "light.desk", "name": "Desk Lamp", "area": "study"},
+            {"id": "light.floor", "name": "Floor Lamp", "area": "study"},
+            {"id": "light.wall", "name": "Sconce", "aliases": ["reader"], "area": "study"},
+            {"id": "light.reader_1", "name": "Reader", "area": "study"},
+            {"id": "light.reader_2", "name": "Reader", "area": "bedroom"},
+            {"id": "scene.night", "name": "Good Night"},
+            {"id": "scene.movie", "name": "Movie Scene", "area": "study"},
+            {"id": "lock.front", "name": "Front Door"},
+            {"id": "lock.back", "name": "Back Door"},
+        ],
+    }
+)
+FLAT_OF_LAMPS = Home.from_mapping(
+    {
+        "language": "zh",
+        "areas": [{"id": "study", "name": "书房"}, {"id": "bedroom", "name": "主卧"}],
+        "entities": [
+            {"id": "light.desk", "name": "台灯", "area": "study"},
+            {"id": "light.floor", "name": "落地灯", "area": "study"},
+            {"id": "light.wall", "name": "壁灯", "area": "study"},
+            {"id": "light.reader_1", "name": "阅读灯", "area": "study"},
+            {"id": "light.reader_2", "name": "阅读灯", "area": "bedroom"},
+            {"id": "scene.night", "name": "晚安"},
+            {"id": "scene.movie", "name": "观影场景", "area": "study"},
+            {"id": "lock.front", "name": "前门"},
+            {"id": "lock.back", "name": "后门"},
+        ],
+    }
+)
+
+
+def which(*lines: str, language: str) -> str | None:
+    """Return the question between some choices that differ in their target alone."""
+    home = FLAT_OF_LAMPS if language == "zh" else HOUSE_OF_LAMPS
+    labels = name_choices([[parse_action(line)] for line in lines], home, language)
+    return None if labels is None else question_which(labels, language)
+
+
+@pytest.mark.parametrize(
+    ("targets", "english", "chinese"),
+    [
+        (["desk", "floor"], "Do you mean the Desk Lamp or the Floor Lamp?", "您是指台灯还是落地灯？"),
+        (["desk", "floor", "wall"], "Do you mean the Desk Lamp, the Floor Lamp, or the Sconce?", "您是指台灯、落地灯还是壁灯？"),
+        (["reader_1", "reader_2"], "Do you mean the Reader in Study or the Reader in Bedroom?", "您是指书房的阅读灯还是主卧的阅读灯？"),
+        (["desk", "reader_2"], "Do you mean the Desk Lamp or the Reader in Bedroom?", "您是指台灯还是主卧的阅读灯？"),
+        (["desk light.floor", "wall"], "Do you mean the Desk Lamp and the Floor Lamp, or the Sconce?", "您是指台灯和落地灯还是壁灯？"),
+    ],
+)
+def test_choices_that_differ_in_the_target_are_told_by_name(targets: list[str], english: str, chinese: str) -> None:
+    """The verb is not repeated, and the room is said of a shared name alone."""
+    lines = [f"light.turn_on light.{target} brightness_pct=30" for target in targets]
+
+    assert which(*lines, language="en") == english
+    assert which(*lines, language="zh") == chinese
+
+
+def test_scenes_are_told_without_an_article() -> None:
+    """A scene is started, and told by its name."""
+    night, movie = "scene.turn_on scene.night", "scene.turn_on scene.movie"
+
+    assert describe([parse_action(night)], HOUSE_OF_LAMPS, "en", with_area=True) == "start the scene Good Night"
+    assert describe([parse_action(night)], FLAT_OF_LAMPS, "zh", with_area=True) == "启动场景晚安"
+    assert describe([parse_action(movie)], HOUSE_OF_LAMPS, "en") == "start Movie Scene"
+    assert describe([parse_action(movie)], FLAT_OF_LAMPS, "zh") == "启动观影场景"
+    assert which(night, movie, language="en") == "Do you mean Good Night or Movie Scene?"
+    assert which(night, movie, language="zh") == "您是指晚安还是观影场景？"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["light.turn_on light.desk"],
+        ["light.turn_on light.desk", "light.turn_off light.floor"],
+        ["light.turn_on light.desk brightness_pct=30", "light.turn_on light.floor brightness_pct=40"],
+        ["light.turn_on light.desk", "light.turn_on light.desk"],
+        ["light.turn_on light.desk", "light.turn_on light.gone"],
+        ["intent.HassStartTimer duration=5", "intent.HassStartTimer duration=15"],
+    ],
+)
+def test_choices_that_differ_otherwise_are_not_told_by_name(lines: list[str], language: str) -> None:
+    """A single choice, other services, other values, the same target, what the home does not have, and intents have no such question."""
+    assert which(*lines, language=language) is None
+
+
+def test_choices_of_several_actions_are_not_told_by_name() -> None:
+    """A choice of two actions says both."""
+    on, off = parse_action("light.turn_on light.desk"), parse_action("light.turn_off light.floor")
+
+    assert name_choices([[on, off], [off, on]], HOUSE_OF_LAMPS, "en") is None
+
+
+def test_a_question_that_must_say_what_it_does_says_it_once() -> None:
+    """The verb stands once before the names."""
+    unlock = parse_action("lock.unlock lock.front")
+
+    assert question_which_to(unlock, ["the Front Door", "the Back Door"], "en") == "Shall I unlock the Front Door or the Back Door?"
+    assert question_which_to(unlock, ["前门", "后门"], "zh") == "您要解锁前门还是后门？"

@@ -127,8 +127,8 @@ _VERBS = {
     },
 }
 
-_SCENES = {"en": ("start {x}", "start the scene {x}"), "zh": ("启动{x}", "启动场景{x}")}
-"""How a scene is told whose name says that it is one, and any other."""
+_SCENE = {"en": "the scene ", "zh": "场景"}
+"""Stands before the name of a scene that does not say that it is one."""
 
 _INTENTS = {
     "en": {
@@ -200,7 +200,8 @@ def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area
         if language == "zh":
             names.append(f"{area.name}的{entity.name}" if with_area and area is not None and says_area else entity.name)
         else:
-            names.append(f"the {entity.name} in {area.name}" if with_area and area is not None and says_area else f"the {entity.name}")
+            article = "" if entity.domain == "scene" else "the "
+            names.append(f"{article}{entity.name}" + (f" in {area.name}" if with_area and area is not None and says_area else ""))
     return ("和" if language == "zh" else " and ").join(names)
 
 
@@ -211,10 +212,6 @@ def describe(actions: Sequence[Action], home: Home, language: str, *, with_area:
         service = action.service.partition(".")[2]
         if action.domain == "intent":
             parts.append(_INTENTS[language].get(service, _INTENTS[language][""]))
-            continue
-        if action.domain == "scene":
-            named = "和".join(_scenes(action, home)) if language == "zh" else " and ".join(_scenes(action, home))
-            parts.append(_SCENES[language]["scene" not in named.casefold() and "场景" not in named].format(x=named))
             continue
         parts.append(_tell(action, name_targets(action.targets, home, language, with_area=with_area), language))
     return ("，再" if language == "zh" else ", then ").join(parts)
@@ -231,10 +228,7 @@ def name_choices(choices: Sequence[Sequence[Action]], home: Home, language: str)
         return None
     if any((one.service, one.data) != (first.service, first.data) or not set(one.targets) <= home.entity_by_id.keys() for one in actions):
         return None
-    if first.domain == "scene":
-        labels = ["和".join(_scenes(one, home)) if language == "zh" else " and ".join(_scenes(one, home)) for one in actions]
-    else:
-        labels = [name_targets(one.targets, home, language, with_area=_is_shared(one, home)) for one in actions]
+    labels = [name_targets(one.targets, home, language, with_area=_is_shared(one, home)) for one in actions]
     return tuple(labels) if len({label.casefold() for label in labels}) == len(labels) else None
 
 
@@ -262,14 +256,12 @@ def list_choices(labels: Sequence[str], language: str) -> str:
 def _tell(action: Action, named: str, language: str) -> str:
     """Return what an action does to what is named so."""
     service, amount = action.service.partition(".")[2], _amount(action, language)
+    if action.domain == "scene":
+        says_scene = "scene" in named.casefold() or "场景" in named
+        return ("启动" if language == "zh" else "start ") + ("" if says_scene else _SCENE[language]) + named
     if amount and service == "turn_on":
         return f"把{named}调{amount}" if language == "zh" else f"set {named} {amount}"
     return _VERBS[language].get(service, "{x}").format(x=named) + (f" {amount}" if amount and language == "en" else amount)
-
-
-def _scenes(action: Action, home: Home) -> list[str]:
-    """Return the names of scenes, which stand without an article."""
-    return [home.entity_by_id[target].name for target in action.targets if target in home.entity_by_id]
 
 
 def _is_shared(action: Action, home: Home) -> bool:
