@@ -226,6 +226,17 @@ def test_executor_undoes_from_its_snapshot() -> None:
     assert executor.undo("never").actions == ()
 
 
+@pytest.mark.parametrize(("text", "language"), [("set a timer for five minutes and turn on the desk", "en"), ("定时五分钟，打开台灯", "zh")])
+def test_intent_alone_carries_the_words(text: str, language: str) -> None:
+    """A conversation agent needs the sentence and its language; a device does not get them."""
+    decision = replace(make_decision("intent.HassStartTimer", "light.turn_on light.desk"), language=language)
+    decision = replace(decision, utterance=replace(decision.utterance, text=text))
+    handed, lit = DispatchExecutor().start(decision, states={}, now=NOW).messages
+
+    assert (handed.payload["text"], handed.payload["language"]) == (text, language)
+    assert not {"text", "language"} & set(lit.payload)
+
+
 def test_intent_settles_by_its_result_alone() -> None:
     """An intent goes out on its own topic, once; its result settles it, and without one Home Assistant did not answer."""
     executor = DispatchExecutor()

@@ -152,7 +152,7 @@ def test_tokens_of_chinese_pieces_by_hand() -> None:
 def test_true_frame_by_hand() -> None:
     """A perfect network's frame has the marked spans of its own clause alone, and no doubt."""
     clause = Clause(start=2, end=5, mood="command", operation="turn_off", property="power")
-    frame = true_frame("x y the lamp red".split(), ("NAME", "O", "O", "NAME", "COLOR"), (True, False, False, True, True), clause)
+    frame = true_frame(("NAME", "O", "O", "NAME", "COLOR"), (True, False, False, True, True), clause)
 
     assert [(s.tag, s.start, s.end) for s in frame.spans] == [("NAME", 3, 4), ("COLOR", 4, 5)]
     assert (frame.mood, frame.operation, frame.moods["command"]) == ("command", "turn_off", 1.0)

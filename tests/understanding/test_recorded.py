@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from voice_rl_plugin.commands._bench_home import LANGUAGES, make_home, make_sentences
 from voice_rl_plugin.domain.frame import MOODS, OPERATIONS, PROPERTIES, TAGS, Frame, Span
 from voice_rl_plugin.understanding.features import Observation, observe
-from voice_rl_plugin.understanding.frames import HEAD_SIZES, LIKELY, MOST_LIKELY, decode, split_heads
+from voice_rl_plugin.understanding.frames import CLAUSE_LOGIT, HEAD_SIZES, LIKELY, MOST_LIKELY, decode, split_heads
 from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.text import detect_language, tokenise
 

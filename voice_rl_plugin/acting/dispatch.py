@@ -1,6 +1,7 @@
 """The dispatch executor: publishes each action for Home Assistant's automation, or any device, to carry out.
 
 <prefix>/action/light/turn_on  {"decision_id","step","steps","expires_at","service","target","data"}
+<prefix>/action/intent/<Name>  the same and {"text","language"}
 <prefix>/result                {"decision_id","step","ok","error"?}
 """
 
@@ -81,7 +82,8 @@ class DispatchExecutor:
             OutgoingMessage(
                 topic=topic,
                 payload={"decision_id": decision.id, "step": step.number, "steps": len(steps), "expires_at": expires_at}
-                | step.action.to_payload(),
+                | step.action.to_payload()
+                | _words_for(step, decision),
                 is_repeatable=step.is_repeatable,
             )
             for step, topic in zip(steps, topics, strict=True)
@@ -166,6 +168,11 @@ class DispatchExecutor:
                 decision_id=running.decision_id, outcome="failed", failed_targets=tuple(sorted(missing)), error=error, settled_at=now
             ),
         )
+
+
+def _words_for(step: Step, decision: Decision) -> dict[str, str]:
+    """Return what was said, for a conversation agent; nobody else gets the words."""
+    return {"text": decision.utterance.text, "language": decision.language} if step.action.domain == "intent" else {}
 
 
 def _watch(decision_id: str, steps: tuple[Step, ...], states: States, now: float) -> _Running:

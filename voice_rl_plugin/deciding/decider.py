@@ -360,7 +360,7 @@ class Decider:
                 not_for_us=not_for_us,
                 detail=_unknown_words(observation, frame),
             )
-        prices = [self._price(option) for option, _ in named]
+        prices = [self._price(option, frame) for option, _ in named]
         choice: Choice = choose([p for _, p in named], prices, not_for_us, self.costs)
         if choice.outcome != "reject" and (_is_guess(named[0][0]) or _names_unknown_place(observation, frame)):
             choice = Choice(outcome="reject", value=choice.value)
@@ -381,11 +381,15 @@ class Decider:
             detail=_unknown_words(observation, frame),
         )
 
-    def _price(self, option: Option) -> float:
-        """Return C of a candidate; one that leaves a word unexplained, or is elsewhere than the room that was named, is dearer."""
+    def _price(self, option: Option, frame: Frame) -> float:
+        """Return C of a candidate; one that leaves a word unexplained, or is elsewhere than the room that was meant, is dearer."""
         price = self.costs.of([a.domain for a in option.actions])
-        loose = option.target is not None and (option.target.unmatched or option.target.has_area_conflict)
-        return price * self.costs.unexplained if loose else price
+        target = option.target
+        if target is None:
+            return price
+        is_elsewhere = target.is_widened and (frame.mood == "wish" or bool(frame.spans_of("HERE")))
+        is_loose = target.unmatched > 0 or target.has_area_conflict or is_elsewhere
+        return price * self.costs.unexplained if is_loose else price
 
     def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float, not_for_us: float) -> str:
         """Return whether to ask or to refuse where no candidate may act."""
@@ -403,6 +407,8 @@ class Decider:
         base = replace(base, candidates=candidates)
         if not verdicts:
             return self._refuse(base, "chat")
+        if any(v.code in ("prohibition", "report") for v in verdicts if v.outcome == "reject"):
+            verdicts = [_unless_named(v) for v in verdicts]
         acting = [v for v in verdicts if v.outcome == "act"]
         asking = [v for v in verdicts if v.outcome == "clarify"]
         refusing = [v for v in verdicts if v.outcome == "reject"]
@@ -496,6 +502,15 @@ class Decider:
         for verdict in verdicts:
             probability *= verdict.options[0][1] if verdict.options else 1.0
         return (self._candidate(joined, probability, language),) if joined else ()
+
+
+def _unless_named(verdict: _Verdict) -> _Verdict:
+    """Refuse a clause that names nothing beside one that forbids or tells: it belongs to that one ("don't close it, leave some light")."""
+    if verdict.outcome == "reject":
+        return verdict
+    target = verdict.options[0][0].target if verdict.options else None
+    names = target is not None and target.form not in ("implied", "previous")
+    return verdict if names else replace(verdict, outcome="reject", code="report")
 
 
 def _is_guess(option: Option) -> bool:

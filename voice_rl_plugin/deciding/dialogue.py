@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Candidate
 from voice_rl_plugin.domain.frame import Frame
 from voice_rl_plugin.domain.home import Home
@@ -59,9 +58,7 @@ def choose_answer(observation: Observation, choices: Sequence[Candidate], home: 
 
 
 def _all_of(choices: Sequence[Candidate]) -> Candidate:
-    actions: dict[str, Action] = {}
-    for choice in choices:
-        actions.update((action.key, action) for action in choice.actions)
+    actions = {action.key: action for choice in choices for action in choice.actions}
     return Candidate(actions=tuple(actions.values()), probability=1.0)
 
 

@@ -192,7 +192,7 @@ def tokens_of(pieces: Sequence[Piece]) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(words), tuple(tags), tuple(begins)
 
 
-def true_frame(words: Sequence[str], tags: Sequence[str], begins: Sequence[bool], clause: Clause) -> Frame:
+def true_frame(tags: Sequence[str], begins: Sequence[bool], clause: Clause) -> Frame:
     """Return the frame that a perfect network would read in a clause."""
     spans: list[Span] = []
     for i in range(clause.start, clause.end):
@@ -390,7 +390,7 @@ def _golds(
     before = previous
     for clause, lacks in zip(clauses, lacking, strict=True):
         situation = Situation(home=stage.home, index=stage.index, area=area, previous=before, states=stage.home.initial_states)
-        options = clause_options(observation, true_frame(words, tags, begins, clause), situation, clauses=len(clauses))
+        options = clause_options(observation, true_frame(tags, begins, clause), situation, clauses=len(clauses))
         gold = gold_of(options, clause, lacks=lacks)
         golds.append(gold)
         if gold.outcome == "act":
