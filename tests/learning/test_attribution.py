@@ -1,9 +1,12 @@
 """Which decision a feedback is about, and which state change is an undo."""
 
+from typing import Any
+
 import pytest
 
 from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback
-from voice_rl_plugin.domain.action import parse_action
+from voice_rl_plugin.domain.action import Action, parse_action
+from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState
 from voice_rl_plugin.errors import MessageError
 from voice_rl_plugin.learning.attribution import Context, UndoWatch, attribute, counts_as_feedback, rephrase_of
@@ -16,7 +19,9 @@ def state(value: str, **attributes: object) -> EntityState:
     return EntityState(value=value, attributes=attributes)
 
 
-def play(action, *changes, decision=None, context=None, entity="light.desk"):
+def play(
+    action: Action, *changes: Any, decision: Decision | None = None, context: dict[str, Any] | None = None, entity: str = "light.desk"
+) -> list[Any]:
     """Feed changes `(seconds after the decision, state)` to a watch, the first being the state before, and return what each gave."""
     watch, made = UndoWatch(), decision or make_decision(actions=(action,))
     old, given = changes[0], []
@@ -26,7 +31,7 @@ def play(action, *changes, decision=None, context=None, entity="light.desk"):
     return given
 
 
-def test_attribute_takes_the_only_recent_decision_there():
+def test_attribute_takes_the_only_recent_decision_there() -> None:
     """By area or satellite, within thirty seconds, and home-wide without a place."""
     here, there = make_decision("d1"), make_decision("d2", area="hall")
 
@@ -46,13 +51,13 @@ def test_attribute_takes_the_only_recent_decision_there():
         ((make_decision(outcome="clarify", actions=(DOOR,), reason_code="risky"),), "study", 1.0),
     ],
 )
-def test_attribute_refuses_what_is_not_certain(decisions, place, seconds):
+def test_attribute_refuses_what_is_not_certain(decisions: tuple[Decision, ...], place: str | None, seconds: float) -> None:
     """None, several, too old, elsewhere, or risky: an error, never a guess."""
     with pytest.raises(MessageError, match="feedback"):
         attribute(decisions, place=place, now=START + seconds)
 
 
-def test_bare_yes_while_media_plays_is_no_feedback():
+def test_bare_yes_while_media_plays_is_no_feedback() -> None:
     """The television says yes as well; a correction in words, or a button, still counts."""
     assert not counts_as_feedback(make_feedback(source="voice"), media_plays=True)
     assert counts_as_feedback(make_feedback(source="voice"), media_plays=False)
@@ -68,7 +73,7 @@ def test_bare_yes_while_media_plays_is_no_feedback():
         ("play some jazz", "desk lamp on", False),
     ],
 )
-def test_rephrase_needs_similar_words(first, second, is_rephrased):
+def test_rephrase_needs_similar_words(first: str, second: str, is_rephrased: bool) -> None:
     """A second try shares words with the first."""
     earlier = make_decision("d1", text=first, outcome="reject")
     later = make_decision("d2", text=second, at=START + 20)
@@ -81,7 +86,7 @@ def test_rephrase_needs_similar_words(first, second, is_rephrased):
 
 
 @pytest.mark.parametrize("changes", [{"at": START - 61}, {"area": "hall"}, {"actions": (LAMP_ON,)}])
-def test_rephrase_needs_time_place_and_another_outcome(changes):
+def test_rephrase_needs_time_place_and_another_outcome(changes: Any) -> None:
     """An old, a distant, or an equal first try is none."""
     earlier = make_decision("d1", **{"actions": (OTHER,), **changes})
 
@@ -103,7 +108,7 @@ def test_rephrase_needs_time_place_and_another_outcome(changes):
         ),
     ],
 )
-def test_undo_is_the_exact_inverse(action, changes, entity):
+def test_undo_is_the_exact_inverse(action: Action, changes: Any, entity: str) -> None:
     """Our echo, then back to what was before: an undo, once."""
     *before, last = play(action, *changes, entity=entity)
 
@@ -128,12 +133,12 @@ def test_undo_is_the_exact_inverse(action, changes, entity):
         ),
     ],
 )
-def test_what_is_no_undo(action, changes):
+def test_what_is_no_undo(action: Action, changes: Any) -> None:
     """Refinements, late changes, bounces, restarts, and flapping entities teach nothing."""
     assert play(action, *changes) == [None] * (len(changes) - 1)
 
 
-def test_undo_by_an_automation_is_none_and_by_a_person_is_named():
+def test_undo_by_an_automation_is_none_and_by_a_person_is_named() -> None:
     """Home Assistant's context tells who: an automation does not count, a person is named."""
     changes = [state("off"), (0.2, state("on")), (6.0, state("off"))]
 
@@ -141,7 +146,7 @@ def test_undo_by_an_automation_is_none_and_by_a_person_is_named():
     assert play(ON, *changes, context=Context(user_id="anna"))[-1].user == "anna"
 
 
-def test_our_own_next_command_is_no_undo():
+def test_our_own_next_command_is_no_undo() -> None:
     """On, then off by voice: the change back is the echo of our second action."""
     watch, on, off = UndoWatch(), make_decision("d1", actions=(ON,)), make_decision("d2", actions=(LAMP_OFF,), at=START + 4)
 
@@ -150,7 +155,7 @@ def test_our_own_next_command_is_no_undo():
     assert watch.observe("light.desk", state("off"), state("on"), at=START + 9.0, decisions=(on, off)).decision_id == "d2"
 
 
-def test_one_of_several_lamps_is_a_refinement_and_all_are_an_undo():
+def test_one_of_several_lamps_is_a_refinement_and_all_are_an_undo() -> None:
     """Only when every lamp that we changed is back is the decision undone."""
     both = make_decision(actions=(parse_action("light.turn_on light.a light.b"),))
     watch = UndoWatch()
@@ -162,7 +167,7 @@ def test_one_of_several_lamps_is_a_refinement_and_all_are_an_undo():
     assert watch.observe("light.b", state("off"), state("on"), at=START + 7, decisions=(both,)) is None
 
 
-def test_restart_silences_the_watch():
+def test_restart_silences_the_watch() -> None:
     """After a restart every state is news, not judgement."""
     watch, decision = UndoWatch(), make_decision(actions=(ON,))
     watch.observe("light.desk", state("off"), state("on"), at=START + 0.2, decisions=(decision,))

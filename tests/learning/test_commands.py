@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from voice_rl_plugin.learning.store import ExperienceStore
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> str:
     """A store with two decisions, of which one was corrected and remembered."""
     path = tmp_path / "store"
     with ExperienceStore(path) as store:
@@ -25,7 +26,7 @@ def folder(tmp_path):
     return str(path)
 
 
-def test_explain_says_everything_in_words(folder, capsys):
+def test_explain_says_everything_in_words(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What was heard, considered, done, judged, and by which versions."""
     assert main(["explain", "d1", "--store", folder]) == 0
     said = capsys.readouterr().out
@@ -36,14 +37,16 @@ def test_explain_says_everything_in_words(folder, capsys):
     assert json.loads(capsys.readouterr().out)["settlement"]["reward"] == -1.0
 
 
-def test_unknown_decision_and_missing_store_end_with_code_2(folder, tmp_path, capsys):
+def test_unknown_decision_and_missing_store_end_with_code_2(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line on stderr, no traceback."""
     assert main(["explain", "nope", "--store", folder]) == 2
     assert main(["experience", "list", "--store", str(tmp_path / "missing")]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 2
 
 
-def test_experience_list_review_export_import_erase(folder, tmp_path, capsys, monkeypatch):
+def test_experience_list_review_export_import_erase(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The way of a home's experience through the commands."""
     archive = str(tmp_path / "home.zip")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
@@ -63,7 +66,7 @@ def test_experience_list_review_export_import_erase(folder, tmp_path, capsys, mo
         assert store.count() == (0, 0)
 
 
-def test_memory_list_and_forget(folder, capsys):
+def test_memory_list_and_forget(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An entry is listed, forgotten as it was spoken, and then unknown."""
     assert main(["memory", "list", "--json", "--store", folder]) == 0
     assert json.loads(capsys.readouterr().out)["words"] == "movie time"
@@ -71,7 +74,7 @@ def test_memory_list_and_forget(folder, capsys):
     assert main(["memory", "forget", "movie time", "--store", folder]) == 2
 
 
-def test_models_list_show_import_verify(tmp_path, capsys):
+def test_models_list_show_import_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A version is imported, listed, shown, verified; one that does not load is refused with code 2."""
     other, models = ModelStore(tmp_path / "other"), str(tmp_path / "models")
     other.add(make_folder(tmp_path / "n7"), manifest_of("v7"))
@@ -98,7 +101,7 @@ def test_models_list_show_import_verify(tmp_path, capsys):
         *(["models", one] for one in ("list", "show", "import", "promote", "rollback", "verify")),
     ],
 )
-def test_help_ends_with_an_example(command, capsys):
+def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every command shows one whole command line."""
     with pytest.raises(SystemExit):
         build_parser().parse_args([*command, "--help"])

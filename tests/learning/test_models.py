@@ -30,7 +30,7 @@ def manifest_of(version: str, **changes: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> ModelStore:
     """A store with a base and the version v1."""
     maker = ModelStore(tmp_path / "making")
     base = maker.folder(maker.add(make_folder(tmp_path / "b"), manifest_of("shipped")))
@@ -39,7 +39,7 @@ def store(tmp_path):
     return made
 
 
-def test_add_writes_a_version_that_verifies(store):
+def test_add_writes_a_version_that_verifies(store: ModelStore) -> None:
     """The manifest names every file with its hash; a card is written where there was none."""
     manifest = store.verify("v1")
 
@@ -49,7 +49,7 @@ def test_add_writes_a_version_that_verifies(store):
     assert not list(store.path.glob(".staging-*"))
 
 
-def test_champion_is_the_base_until_one_is_promoted(store):
+def test_champion_is_the_base_until_one_is_promoted(store: ModelStore) -> None:
     """Promote, promote, roll back, roll back: and then there is nothing to roll back to."""
     assert store.champion().name == "shipped"
     store.add(make_folder(store.path.parent / "n2"), manifest_of("v2"))
@@ -66,7 +66,7 @@ def test_champion_is_the_base_until_one_is_promoted(store):
 
 
 @pytest.mark.parametrize("gate", [{}, {"passed": False, "failed_gate": "unsafe"}, {"passed": "yes"}])
-def test_promote_needs_the_gate(store, gate):
+def test_promote_needs_the_gate(store: ModelStore, gate: dict[str, object]) -> None:
     """What has not passed stays out, unless the owner insists."""
     store.add(make_folder(store.path.parent / "n2"), manifest_of("v2", gate=gate))
 
@@ -77,7 +77,7 @@ def test_promote_needs_the_gate(store, gate):
     assert store.champion_version() == "v2"
 
 
-def test_promote_needs_a_model_that_loads(tmp_path, store):
+def test_promote_needs_a_model_that_loads(tmp_path: Path, store: ModelStore) -> None:
     """The probe runs first; the champion stays when it refuses."""
 
     def refuse(folder: Path) -> None:
@@ -138,7 +138,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_champion_is_refused_and_the_former_one_serves(store, kind, caplog):
+def test_damaged_champion_is_refused_and_the_former_one_serves(store: ModelStore, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     """A damaged version neither verifies nor is promoted nor served; the one before takes over, and it is said."""
     store.add(make_folder(store.path.parent / "n2"), manifest_of("v2"))
     store.promote("v1", at=START)
@@ -153,7 +153,7 @@ def test_damaged_champion_is_refused_and_the_former_one_serves(store, kind, capl
     assert "model v2 is not used" in caplog.text
 
 
-def test_damaged_base_is_an_error(store):
+def test_damaged_base_is_an_error(store: ModelStore) -> None:
     """When nothing verifies there is no model, and nobody guesses."""
     damage(store.folder(BASE), "bit flip")
 
@@ -162,7 +162,7 @@ def test_damaged_base_is_an_error(store):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": "../x", "previous": []}', '{"version": "v1"}'])
-def test_damaged_pointer_means_the_base(store, content):
+def test_damaged_pointer_means_the_base(store: ModelStore, content: str) -> None:
     """A torn or foreign pointer never leads outside."""
     store.pointer.write_text(content)
 
@@ -170,7 +170,7 @@ def test_damaged_pointer_means_the_base(store, content):
 
 
 @pytest.mark.parametrize("version", ["", "..", "../v1", "a/b", "/etc", ".hidden", "a" * 65, "x\n", "..\\v1"])
-def test_paths_are_no_versions(store, version):
+def test_paths_are_no_versions(store: ModelStore, version: str) -> None:
     """A version is a plain name."""
     for use in (store.verify, store.folder, lambda name: store.promote(name, at=START)):
         with pytest.raises(ModelError, match="expected a version"):
@@ -179,7 +179,7 @@ def test_paths_are_no_versions(store, version):
         store.add(make_folder(store.path.parent / "n3"), manifest_of(version))
 
 
-def test_add_refuses_code_links_and_known_versions(store, tmp_path):
+def test_add_refuses_code_links_and_known_versions(store: ModelStore, tmp_path: Path) -> None:
     """Pickles and links stay out; versions are never replaced."""
     pickled, linked = make_folder(tmp_path / "p"), make_folder(tmp_path / "l")
     (pickled / "weights.pt").write_bytes(b"x")
@@ -215,11 +215,11 @@ def pack(folder: Path, archive: Path, *, top: str = "v7/", extra: tuple[str, byt
 
 @pytest.mark.parametrize("name", ["m.zip", "m.tar.gz"])
 @pytest.mark.parametrize("top", ["v7/", "", "./"])
-def test_import_takes_a_version_from_elsewhere(store, tmp_path, name, top):
+def test_import_takes_a_version_from_elsewhere(store: ModelStore, tmp_path: Path, name: str, top: str) -> None:
     """Tar or zip, with or without a folder around: verified, probed, added, not promoted."""
     other = ModelStore(tmp_path / "other")
     other.add(make_folder(tmp_path / "n7"), manifest_of("v7"))
-    probed = []
+    probed: list[Path] = []
 
     version = ModelStore(store.path, base=store.folder(BASE), probe=probed.append).import_archive(
         pack(other.folder("v7"), tmp_path / name, top=top)
@@ -245,7 +245,7 @@ def test_import_takes_a_version_from_elsewhere(store, tmp_path, name, top):
         "v7/..\\e.onnx",
     ],
 )
-def test_import_refuses_paths_and_foreign_files(store, tmp_path, name, path):
+def test_import_refuses_paths_and_foreign_files(store: ModelStore, tmp_path: Path, name: str, path: str) -> None:
     """Nothing is written outside, and nothing is added."""
     other = ModelStore(tmp_path / "other")
     other.add(make_folder(tmp_path / "n7"), manifest_of("v7"))
@@ -259,7 +259,7 @@ def test_import_refuses_paths_and_foreign_files(store, tmp_path, name, path):
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hardlink", "zip symlink", "text", "missing", "truncated"])
-def test_import_refuses_links_and_damage(store, tmp_path, kind):
+def test_import_refuses_links_and_damage(store: ModelStore, tmp_path: Path, kind: str) -> None:
     """Links, torn archives and what is none are refused."""
     archive = tmp_path / "m.tar"
     if kind in ("symlink", "hardlink"):
@@ -285,13 +285,13 @@ def test_import_refuses_links_and_damage(store, tmp_path, kind):
     assert store.versions() == (BASE, "v1")
 
 
-def test_probe_in_child_refuses_what_does_not_load(tmp_path):
+def test_probe_in_child_refuses_what_does_not_load(tmp_path: Path) -> None:
     """Bytes that are no model end the child with a line of why."""
     with pytest.raises(ModelError, match="does not load in a child process"):
         probe_in_child(make_folder(tmp_path / "bad"))
 
 
-def test_shipped_model_verifies_where_it_is_present():
+def test_shipped_model_verifies_where_it_is_present() -> None:
     """The package's own base, when it ships one, is sound."""
     folder = ModelStore(Path("unused")).folder(BASE)
     if not (folder / MANIFEST).is_file():

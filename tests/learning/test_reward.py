@@ -3,7 +3,9 @@
 import pytest
 
 from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback
-from voice_rl_plugin.domain.decision import Candidate
+from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.decision import Candidate, Decision
+from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.learning.reward import DAY_CAPS, PATTERN_CAPS, Judgement, correction_of, reward_of, settle
 
 CHOICES = (Candidate(actions=(LAMP_ON,), probability=0.5), Candidate(actions=(OTHER,), probability=0.4))
@@ -46,14 +48,14 @@ UNLOCKED = make_decision(actions=(DOOR,))
         (REFUSED, make_feedback(verdict="undo"), 3.0, (None, 0.0)),
     ],
 )
-def test_reward_of_follows_the_table(decision, feedback, seconds, expected):
+def test_reward_of_follows_the_table(decision: Decision, feedback: Feedback, seconds: float, expected: tuple[float | None, float]) -> None:
     """Each row of the table gives the reward and the weight that it states."""
     reward, weight = reward_of(feedback, decision=decision, seconds_since=seconds)
 
     assert (None if reward is None else pytest.approx(reward), weight) == (expected[0], expected[1])
 
 
-def test_reward_of_is_capped_per_pattern_and_per_day():
+def test_reward_of_is_capped_per_pattern_and_per_day() -> None:
     """The label after the last allowed one is missing, not zero."""
     yes = make_feedback()
 
@@ -62,7 +64,7 @@ def test_reward_of_is_capped_per_pattern_and_per_day():
     assert reward_of(yes, decision=ACTED, seconds_since=1.0, of_source_today=DAY_CAPS["topic"]) == (None, 0.0)
 
 
-def test_settle_of_silence_is_missing():
+def test_settle_of_silence_is_missing() -> None:
     """Nobody said anything: there is no reward, and it is not zero."""
     assert settle([], decision=ACTED).reward is None
 
@@ -79,7 +81,7 @@ def test_settle_of_silence_is_missing():
         ([make_feedback(verdict="yes"), make_feedback(verdict="undo", source="state")], 1.0, (LAMP_ON,)),
     ],
 )
-def test_settle_lets_the_last_explicit_one_win(feedbacks, reward, correction):
+def test_settle_lets_the_last_explicit_one_win(feedbacks: list[Feedback], reward: float, correction: tuple[Action, ...] | None) -> None:
     """Words beat states, the last words win, and a correction beats a no."""
     judged = [Judgement(feedback=f, reward=r, weight=w) for f in feedbacks for r, w in [reward_of(f, decision=ACTED, seconds_since=3.0)]]
 
@@ -88,7 +90,7 @@ def test_settle_lets_the_last_explicit_one_win(feedbacks, reward, correction):
     assert (settlement.reward, settlement.correction) == (reward, correction)
 
 
-def test_correction_of_refusal_is_empty_and_of_unresolved_words_is_unknown():
+def test_correction_of_refusal_is_empty_and_of_unresolved_words_is_unknown() -> None:
     """() means it should have been refused; None means nobody knows."""
     assert correction_of(make_feedback(verdict="yes"), decision=REFUSED) == ()
     assert correction_of(make_feedback(verdict="correct", text="that thing", at=START), decision=ACTED) is None

@@ -9,8 +9,10 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +27,7 @@ from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows, schema
 from voice_rl_plugin.learning.archive import export_archive, import_archive
 from voice_rl_plugin.learning.reward import PATTERN_CAPS
-from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore
+from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore, StoredDecision
 
 SECRET = "whisper the zanzibar lullaby"
 HAN_SECRET = "打开奶奶的小夜灯"
@@ -33,13 +35,13 @@ ENTRY = MemoryEntry(words="movie time", area="lounge", actions=(LAMP_OFF,), deci
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Iterator[ExperienceStore]:
     """A fresh store at a fixed time."""
     with ExperienceStore(tmp_path / "store", clock=lambda: START) as opened:
         yield opened
 
 
-def test_record_decision_is_idempotent_by_decision_and_utterance_id(store):
+def test_record_decision_is_idempotent_by_decision_and_utterance_id(store: ExperienceStore) -> None:
     """A repeated delivery writes nothing; the sender may use its id again after ten minutes, and through another door."""
     first = make_decision("d1", utterance_id="u1")
     other_door = replace(first, id="d5", utterance=replace(first.utterance, door="hermes"))
@@ -55,7 +57,7 @@ def test_record_decision_is_idempotent_by_decision_and_utterance_id(store):
     assert store.decision_of_utterance("u1", door="native", now=START + 5000) is None
 
 
-def test_decision_comes_back_as_it_was(store):
+def test_decision_comes_back_as_it_was(store: ExperienceStore) -> None:
     """Everything that explains a decision survives the store, and only states of considered entities are kept."""
     decision = make_decision(outcome="clarify", choices=(Candidate(actions=(DOOR,), probability=0.5, label="前门"),), text="开前门")
     states = {"light.desk": EntityState(value="on", attributes={"brightness": 7}, changed_at=3.0), "light.far": EntityState(value="off")}
@@ -69,7 +71,7 @@ def test_decision_comes_back_as_it_was(store):
 
 
 @given(st.text(max_size=60), st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.booleans(), max_size=3))
-def test_rows_round_trip(text, slots):
+def test_rows_round_trip(text: str, slots: dict[str, Any]) -> None:
     """Any text and any slots come back from JSON unchanged, and the checksum is the same."""
     decision = make_decision(text=text, actions=(Action(service="intent.X", data=slots),))
     feedback = make_feedback(text=text, correction=decision.actions)
@@ -80,7 +82,7 @@ def test_rows_round_trip(text, slots):
     assert rows.checksum_of(written) == rows.checksum_of(written)
 
 
-def test_transitions_join_decisions_with_their_reward(store):
+def test_transitions_join_decisions_with_their_reward(store: ExperienceStore) -> None:
     """A judged decision has its reward and correction; silence is None."""
     store.record_decision(make_decision("d1"), previous=(OTHER,))
     store.record_decision(make_decision("d2", at=START + 60))
@@ -96,7 +98,7 @@ def test_transitions_join_decisions_with_their_reward(store):
     assert (silent.reward, silent.correction) == (None, None)
 
 
-def test_transitions_cross_pages(store):
+def test_transitions_cross_pages(store: ExperienceStore) -> None:
     """More rows than a page come out once each, in order, even around a gap of erased ones."""
     store.import_stored(
         (
@@ -111,13 +113,15 @@ def test_transitions_cross_pages(store):
     assert [t.decision_id for t in store.transitions()] == [f"n{i:04}" for i in range(700, 1203)]
 
 
-def store_of(store):
+def store_of(store: ExperienceStore) -> StoredDecision:
     """Return any stored decision, for its type."""
     store.record_decision(make_decision("seed", at=START - 5))
-    return store.stored("seed")
+    stored = store.stored("seed")
+    assert stored is not None
+    return stored
 
 
-def test_record_feedback_is_idempotent_and_refuses_orphans(store):
+def test_record_feedback_is_idempotent_and_refuses_orphans(store: ExperienceStore) -> None:
     """The same feedback counts once; one about nothing is a message error; an unknown verdict too."""
     store.record_decision(make_decision())
     yes = make_feedback(identity="f1")
@@ -134,7 +138,7 @@ def test_record_feedback_is_idempotent_and_refuses_orphans(store):
         store.record_feedback(make_feedback("d1", "yes", at=float("nan")))
 
 
-def test_record_feedback_is_capped_per_pattern(store):
+def test_record_feedback_is_capped_per_pattern(store: ExperienceStore) -> None:
     """A stuck button teaches only so much a day, and the next day again; the feedback itself is kept."""
     for number in range(PATTERN_CAPS["topic"] + 2):
         store.record_decision(make_decision(f"d{number}", at=START + number))
@@ -147,7 +151,7 @@ def test_record_feedback_is_capped_per_pattern(store):
     assert all(stored.judgements for stored in store.all_stored())
 
 
-def test_memory_is_kept_replaced_and_forgotten(store):
+def test_memory_is_kept_replaced_and_forgotten(store: ExperienceStore) -> None:
     """An entry comes back equal; the same words and area replace it; forgetting says whether there was one."""
     contested = replace(ENTRY, is_contested=True, rival=(LAMP_ON,), actions=())
     everywhere = replace(ENTRY, area=None, learned_at=START + 1)
@@ -161,7 +165,7 @@ def test_memory_is_kept_replaced_and_forgotten(store):
     assert store.load_memory() == (everywhere,)
 
 
-def test_open_steps_tell_what_left_and_what_may_have(store):
+def test_open_steps_tell_what_left_and_what_may_have(store: ExperienceStore) -> None:
     """No mark: not published; marked before the publish: maybe; done: left. Nothing without an executor."""
     store.record_decision(make_decision("d1", actions=(LAMP_ON, OTHER, DOOR)))
     store.record_decision(make_decision("shadow", executor="none"))
@@ -177,7 +181,7 @@ def test_open_steps_tell_what_left_and_what_may_have(store):
     assert store.open_steps(since=START + 1) == ()
 
 
-def test_remember_once_forgets_after_its_time(store):
+def test_remember_once_forgets_after_its_time(store: ExperienceStore) -> None:
     """An id is known for its time only, whichever way the clock jumps."""
     assert store.remember_once("m1", at=START)
     assert not store.remember_once("m1", at=START + 599)
@@ -185,7 +189,7 @@ def test_remember_once_forgets_after_its_time(store):
     assert store.remember_once("m1", at=START - 3600)
 
 
-def test_files_are_private(store):
+def test_files_are_private(store: ExperienceStore) -> None:
     """Nobody else on the machine can read what was said."""
     store.record_decision(make_decision())
 
@@ -195,7 +199,7 @@ def test_files_are_private(store):
     assert set(modes.values()) == {0o600}
 
 
-def test_any_thread_may_call(store):
+def test_any_thread_may_call(store: ExperienceStore) -> None:
     """Eight threads write at once; every row arrives."""
     threads = [
         threading.Thread(target=lambda k=k: [store.record_decision(make_decision(f"t{k}-{i}")) for i in range(20)]) for k in range(8)
@@ -208,7 +212,7 @@ def test_any_thread_may_call(store):
     assert store.count() == (160, 0)
 
 
-def test_lone_surrogates_are_stored_in_words_and_refused_in_ids(store):
+def test_lone_surrogates_are_stored_in_words_and_refused_in_ids(store: ExperienceStore) -> None:
     """A sender's broken text neither stops the store nor is lost; a broken id is a message error."""
     store.record_decision(make_decision(text="lamp \ud800 on"))
 
@@ -217,7 +221,7 @@ def test_lone_surrogates_are_stored_in_words_and_refused_in_ids(store):
         store.record_decision(make_decision("d2", utterance_id="\ud800"))
 
 
-def test_locked_database_ends_within_the_busy_timeout(tmp_path):
+def test_locked_database_ends_within_the_busy_timeout(tmp_path: Path) -> None:
     """Another process's lock is a StoreError, and the store works again afterwards."""
     with ExperienceStore(tmp_path / "s.db", busy_timeout_s=0.2) as store:
         other = sqlite3.connect(store.path, isolation_level=None)
@@ -231,7 +235,7 @@ def test_locked_database_ends_within_the_busy_timeout(tmp_path):
         assert store.record_decision(make_decision())
 
 
-def test_closed_store_says_so(tmp_path):
+def test_closed_store_says_so(tmp_path: Path) -> None:
     """A call after close is a StoreError; a second close is harmless."""
     store = ExperienceStore(tmp_path / "s.db")
     store.close()
@@ -241,7 +245,7 @@ def test_closed_store_says_so(tmp_path):
         store.count()
 
 
-def test_full_disk_is_said_and_leaves_the_store_usable(store):
+def test_full_disk_is_said_and_leaves_the_store_usable(store: ExperienceStore) -> None:
     """A write that does not fit is a StoreError and changes nothing; an erasure still works."""
     store.record_decision(make_decision())
 
@@ -257,7 +261,7 @@ def test_full_disk_is_said_and_leaves_the_store_usable(store):
     assert store.erase(everything=True).decision_ids == ("d1",)
 
 
-def test_foreign_changes_are_noticed(store):
+def test_foreign_changes_are_noticed(store: ExperienceStore) -> None:
     """An erasure by a command is seen by the daemon; its own writes are not foreign."""
     store.record_decision(make_decision())
     assert not store.has_foreign_changes()
@@ -273,7 +277,7 @@ def test_foreign_changes_are_noticed(store):
 # Damage
 
 
-def test_corrupt_database_is_moved_aside_and_said(tmp_path, caplog):
+def test_corrupt_database_is_moved_aside_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file that is no database becomes a copy aside; the new store works."""
     path = tmp_path / FILE_NAME
     path.write_bytes(b"this is no database at all" * 400)
@@ -284,7 +288,7 @@ def test_corrupt_database_is_moved_aside_and_said(tmp_path, caplog):
     assert "started anew" in caplog.text
 
 
-def test_corrupt_database_is_an_error_for_a_command(tmp_path):
+def test_corrupt_database_is_an_error_for_a_command(tmp_path: Path) -> None:
     """A command beside the daemon never replaces the file."""
     path = tmp_path / FILE_NAME
     path.write_bytes(b"this is no database at all" * 400)
@@ -296,7 +300,7 @@ def test_corrupt_database_is_an_error_for_a_command(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_store_in_an_impossible_place_is_a_store_error(tmp_path):
+def test_store_in_an_impossible_place_is_a_store_error(tmp_path: Path) -> None:
     """Where nothing can be created the store says so."""
     (tmp_path / "file").write_text("x")
 
@@ -305,7 +309,7 @@ def test_store_in_an_impossible_place_is_a_store_error(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_truncated_or_scribbled_database_never_stops_the_store(tmp_path, seed):
+def test_truncated_or_scribbled_database_never_stops_the_store(tmp_path: Path, seed: int) -> None:
     """Whatever happens to the bytes, the store opens, writes, and every transition that it gives is one that was written."""
     path = tmp_path / FILE_NAME
     with ExperienceStore(path) as store:
@@ -329,7 +333,7 @@ def test_truncated_or_scribbled_database_never_stops_the_store(tmp_path, seed):
         assert {t.reward for t in seen} <= {1.0, None}
 
 
-def test_flipped_reward_is_settled_again_from_feedback(store):
+def test_flipped_reward_is_settled_again_from_feedback(store: ExperienceStore) -> None:
     """A reward row that fails its checksum is not believed."""
     store.record_decision(make_decision())
     store.record_feedback(make_feedback())
@@ -339,7 +343,7 @@ def test_flipped_reward_is_settled_again_from_feedback(store):
     assert [t.reward for t in store.transitions()] == [1.0]
 
 
-def test_damaged_decision_and_memory_are_left_out(store):
+def test_damaged_decision_and_memory_are_left_out(store: ExperienceStore) -> None:
     """A decision or a memory that fails its checksum neither teaches nor acts."""
     store.record_decision(make_decision())
     store.save_memory(ENTRY)
@@ -355,7 +359,7 @@ def test_damaged_decision_and_memory_are_left_out(store):
 
 
 @pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
-def test_older_schema_is_brought_up_to_date(tmp_path, version):
+def test_older_schema_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     """A database of any older version keeps its rows and gains the rest."""
     path = tmp_path / FILE_NAME
     old = sqlite3.connect(path, isolation_level=None)
@@ -372,7 +376,7 @@ def test_older_schema_is_brought_up_to_date(tmp_path, version):
     assert [row[0] for row in applied] == [one.version for one in schema.MIGRATIONS]
 
 
-def test_failed_migration_leaves_no_half(tmp_path):
+def test_failed_migration_leaves_no_half(tmp_path: Path) -> None:
     """A step that fails is rolled back together with its record."""
     connection = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     broken = schema.Migration(
@@ -388,7 +392,7 @@ def test_failed_migration_leaves_no_half(tmp_path):
     connection.close()
 
 
-def test_newer_schema_is_refused_and_not_moved(tmp_path):
+def test_newer_schema_is_refused_and_not_moved(tmp_path: Path) -> None:
     """A database from the future is left as it is."""
     with ExperienceStore(tmp_path) as store:
         store._connection.write(lambda c: c.execute("INSERT INTO migrations VALUES (99, 'future', 0)"))
@@ -416,13 +420,14 @@ with ExperienceStore(folder) as store:
 """
 
 
-def test_kill_minus_nine_loses_no_confirmed_reward(tmp_path):
+def test_kill_minus_nine_loses_no_confirmed_reward(tmp_path: Path) -> None:
     """Thirty-six kills in the middle of commits: every reward that was acknowledged is there, and nothing is torn."""
     chance = random.Random(9)
     acknowledged: set[str] = set()
     for number in range(36):
         command = [sys.executable, "-c", _CHILD, str(number), str(tmp_path)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        assert child.stdout is not None
         for _ in range(chance.randrange(1, 25)):
             acknowledged.add(child.stdout.readline().strip())
         child.send_signal(signal.SIGKILL)
@@ -461,7 +466,7 @@ def fill(store: ExperienceStore) -> None:
 
 @pytest.mark.parametrize("close_first", [True, False])
 @pytest.mark.parametrize("what", [{"text": SECRET}, {"everything": True}, {"older_than": START + 7015}])
-def test_erase_leaves_no_trace_in_any_file(tmp_path, what, close_first):
+def test_erase_leaves_no_trace_in_any_file(tmp_path: Path, what: dict[str, Any], close_first: bool) -> None:
     """After an erasure the words are in no file of the folder, while the store is open and after it is closed."""
     folder = tmp_path / "store"
     with ExperienceStore(folder) as store:
@@ -481,7 +486,7 @@ def test_erase_leaves_no_trace_in_any_file(tmp_path, what, close_first):
         store.close()
 
 
-def test_erase_by_id_takes_its_words_out_of_follow_ups(tmp_path):
+def test_erase_by_id_takes_its_words_out_of_follow_ups(tmp_path: Path) -> None:
     """The decision after it referred to its actions; these go as well, and the rest of that decision stays sound."""
     with ExperienceStore(tmp_path) as store:
         fill(store)
@@ -494,7 +499,7 @@ def test_erase_by_id_takes_its_words_out_of_follow_ups(tmp_path):
         assert store.last_erasure_at() is not None
 
 
-def test_erase_by_text_finds_chinese_in_either_script(tmp_path):
+def test_erase_by_text_finds_chinese_in_either_script(tmp_path: Path) -> None:
     """Traditional characters erase what was stored in simplified ones; nothing else goes."""
     with ExperienceStore(tmp_path) as store:
         fill(store)
@@ -504,14 +509,14 @@ def test_erase_by_text_finds_chinese_in_either_script(tmp_path):
         assert store.erase(text="no such words").decision_ids == ()
 
 
-def test_erase_takes_exactly_one_selection(store):
+def test_erase_takes_exactly_one_selection(store: ExperienceStore) -> None:
     """Nothing, two things, or no words at all are refused: an empty text would match everything."""
     for wrong in ({}, {"text": "a", "everything": True}, {"text": "  "}):
         with pytest.raises(StoreError, match="erase: expected"):
             store.erase(**wrong)
 
 
-def test_erase_says_when_another_process_keeps_the_log(tmp_path):
+def test_erase_says_when_another_process_keeps_the_log(tmp_path: Path) -> None:
     """A reader in the middle of a snapshot keeps old pages alive: that is said, and a second run finishes."""
     with ExperienceStore(tmp_path, busy_timeout_s=0.2) as store:
         fill(store)
@@ -527,7 +532,7 @@ def test_erase_says_when_another_process_keeps_the_log(tmp_path):
         assert traces(tmp_path, SECRET) == []
 
 
-def test_late_feedback_to_an_erased_decision_is_refused(store):
+def test_late_feedback_to_an_erased_decision_is_refused(store: ExperienceStore) -> None:
     """Erased is erased: a late yes brings nothing back."""
     store.record_decision(make_decision())
     store.erase(decision_id="d1")
@@ -536,7 +541,7 @@ def test_late_feedback_to_an_erased_decision_is_refused(store):
         store.record_feedback(make_feedback())
 
 
-def test_retention_drops_old_decisions_and_keeps_what_they_taught(tmp_path):
+def test_retention_drops_old_decisions_and_keeps_what_they_taught(tmp_path: Path) -> None:
     """Old rows go; memory stays; nothing counts as an erasure that asks for a new training."""
     with ExperienceStore(tmp_path, clock=lambda: START + 1000) as store:
         store.record_decision(make_decision("old", at=START))
@@ -553,7 +558,7 @@ def test_retention_drops_old_decisions_and_keeps_what_they_taught(tmp_path):
 # Archives
 
 
-def test_archive_brings_everything_to_another_store(tmp_path):
+def test_archive_brings_everything_to_another_store(tmp_path: Path) -> None:
     """Decisions, feedback and memory arrive; rewards are made anew; a second import adds nothing."""
     archive = tmp_path / "home.zip"
     with ExperienceStore(tmp_path / "a.db") as source, ExperienceStore(tmp_path / "b.db") as target:
@@ -569,7 +574,7 @@ def test_archive_brings_everything_to_another_store(tmp_path):
         assert stat.S_IMODE(archive.stat().st_mode) == 0o600
 
 
-def test_archive_does_not_bring_back_what_was_erased(tmp_path):
+def test_archive_does_not_bring_back_what_was_erased(tmp_path: Path) -> None:
     """An erasure names the archives that still exist, and importing one does not undo it."""
     archive = tmp_path / "home.zip"
     with ExperienceStore(tmp_path / "store") as store:
@@ -583,7 +588,7 @@ def test_archive_does_not_bring_back_what_was_erased(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["flip", "truncate", "text", "missing", "foreign"])
-def test_damaged_archive_is_refused_whole(tmp_path, kind):
+def test_damaged_archive_is_refused_whole(tmp_path: Path, kind: str) -> None:
     """A damaged, foreign or missing archive adds nothing and says why."""
     archive = tmp_path / "home.zip"
     with ExperienceStore(tmp_path / "a.db") as source, ExperienceStore(tmp_path / "b.db") as target:

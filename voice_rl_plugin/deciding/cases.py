@@ -146,7 +146,7 @@ def _same_data(wanted: Mapping[str, Any], done: Mapping[str, Any]) -> bool:
 
 def _same_value(wanted: Any, done: Any) -> bool:
     if wanted in ("+", "-") and isinstance(done, (int, float)):
-        return (done > 0) == (wanted == "+")
+        return bool((done > 0) == (wanted == "+"))
     if isinstance(wanted, str) and wanted[:1] == "+":
         wanted = float(wanted)
     if isinstance(wanted, (int, float)) and isinstance(done, (int, float)) and not isinstance(wanted, bool):

@@ -35,6 +35,7 @@ from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
 from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
 from voice_rl_plugin.understanding.services import is_able
+from voice_rl_plugin.understanding.strange import strange_words
 from voice_rl_plugin.understanding.text import detect_language, join, tokenise
 
 MANY_TARGETS = 8
@@ -360,7 +361,8 @@ class Decider:
                 not_for_us=not_for_us,
                 detail=_unknown_words(observation, frame),
             )
-        prices = [self._price(option, frame) for option, _ in named]
+        strange = strange_words(observation, frame)
+        prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in named]
         choice: Choice = choose([p for _, p in named], prices, not_for_us, self.costs)
         if choice.outcome != "reject" and (_is_guess(named[0][0]) or _names_unknown_place(observation, frame)):
             choice = Choice(outcome="reject", value=choice.value)

@@ -34,6 +34,8 @@ class Costs:
     """n: a question to somebody who did not speak to us."""
     unexplained: float = 4.0
     """How much dearer an action is that leaves a spoken name unexplained: the coverage guard."""
+    strange: float = 2.0
+    """How much dearer an action is where a word is neither plain nor a name that is known."""
     by_domain: dict[str, float] = field(
         default_factory=lambda: {
             "lock": 4.0,
