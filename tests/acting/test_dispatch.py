@@ -1,5 +1,7 @@
 """The dispatch executor publishes steps, waits for results or effects, and settles every decision exactly once."""
 
+from dataclasses import replace
+
 import pytest
 
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
@@ -229,7 +231,7 @@ def test_executor_undoes_from_its_snapshot() -> None:
 @pytest.mark.parametrize(("text", "language"), [("set a timer for five minutes and turn on the desk", "en"), ("定时五分钟，打开台灯", "zh")])
 def test_intent_alone_carries_the_words(text: str, language: str) -> None:
     """A conversation agent needs the sentence and its language; a device does not get them."""
-    decision = replace(make_decision("intent.HassStartTimer", "light.turn_on light.desk"), language=language)
+    decision = replace(decide("intent.HassStartTimer", "light.turn_on light.desk"), language=language)
     decision = replace(decision, utterance=replace(decision.utterance, text=text))
     handed, lit = DispatchExecutor().start(decision, states={}, now=NOW).messages
 

@@ -1,5 +1,7 @@
 """Small values for the tests of learning."""
 
+from typing import TypeVar
+
 from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.feedback import Feedback
@@ -12,6 +14,14 @@ LAMP_ON = parse_action("light.turn_on light.desk brightness_pct=35")
 LAMP_OFF = parse_action("light.turn_off light.desk")
 DOOR = parse_action("lock.unlock lock.front")
 OTHER = parse_action("light.turn_on light.bed")
+
+T = TypeVar("T")
+
+
+def present(value: T | None) -> T:
+    """Return what must not be missing."""
+    assert value is not None
+    return value
 
 
 def make_decision(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback
+from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback, present
 from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState
@@ -20,7 +20,7 @@ def state(value: str, **attributes: object) -> EntityState:
 
 
 def play(
-    action: Action, *changes: Any, decision: Decision | None = None, context: dict[str, Any] | None = None, entity: str = "light.desk"
+    action: Action, *changes: Any, decision: Decision | None = None, context: Context | None = None, entity: str = "light.desk"
 ) -> list[Any]:
     """Feed changes `(seconds after the decision, state)` to a watch, the first being the state before, and return what each gave."""
     watch, made = UndoWatch(), decision or make_decision(actions=(action,))
@@ -152,7 +152,7 @@ def test_our_own_next_command_is_no_undo() -> None:
 
     assert watch.observe("light.desk", state("off"), state("on"), at=START + 0.2, decisions=(on,)) is None
     assert watch.observe("light.desk", state("on"), state("off"), at=START + 4.2, decisions=(on, off)) is None
-    assert watch.observe("light.desk", state("off"), state("on"), at=START + 9.0, decisions=(on, off)).decision_id == "d2"
+    assert present(watch.observe("light.desk", state("off"), state("on"), at=START + 9.0, decisions=(on, off))).decision_id == "d2"
 
 
 def test_one_of_several_lamps_is_a_refinement_and_all_are_an_undo() -> None:
@@ -163,7 +163,7 @@ def test_one_of_several_lamps_is_a_refinement_and_all_are_an_undo() -> None:
         watch.observe(entity, state("off"), state("on"), at=START + 0.2, decisions=(both,))
 
     assert watch.observe("light.a", state("on"), state("off"), at=START + 5, decisions=(both,)) is None
-    assert watch.observe("light.b", state("on"), state("off"), at=START + 6, decisions=(both,)).verdict == "undo"
+    assert present(watch.observe("light.b", state("on"), state("off"), at=START + 6, decisions=(both,))).verdict == "undo"
     assert watch.observe("light.b", state("off"), state("on"), at=START + 7, decisions=(both,)) is None
 
 

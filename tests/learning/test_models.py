@@ -77,7 +77,7 @@ def test_promote_needs_the_gate(store: ModelStore, gate: dict[str, object]) -> N
     assert store.champion_version() == "v2"
 
 
-def test_promote_needs_a_model_that_loads(tmp_path: Path, store: ModelStore) -> None:
+def test_promote_needs_a_model_that_loads(store: ModelStore) -> None:
     """The probe runs first; the champion stays when it refuses."""
 
     def refuse(folder: Path) -> None:
@@ -236,7 +236,7 @@ def test_import_takes_a_version_from_elsewhere(store: ModelStore, tmp_path: Path
     "path",
     [
         "../evil.onnx",
-        "/tmp/evil.onnx",
+        "/var/evil.onnx",
         "v7/../../evil.onnx",
         "v7/sub/evil.onnx",
         "v7/extra.onnx",

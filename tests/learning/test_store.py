@@ -1,5 +1,6 @@
 """The experience store on real SQLite: idempotency, joins, marks, migrations, damage, erasure."""
 
+import json
 import os
 import random
 import shutil
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback
+from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback, present
 from voice_rl_plugin.deciding.memory import MemoryEntry
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Candidate
@@ -53,7 +54,7 @@ def test_record_decision_is_idempotent_by_decision_and_utterance_id(store: Exper
     assert store.record_decision(make_decision("d4"))
     assert store.record_decision(other_door)
     assert store.count() == (4, 0)
-    assert store.decision_of_utterance("u1", door="native", now=START + 5).id == "d1"
+    assert present(store.decision_of_utterance("u1", door="native", now=START + 5)).id == "d1"
     assert store.decision_of_utterance("u1", door="native", now=START + 5000) is None
 
 
@@ -63,7 +64,7 @@ def test_decision_comes_back_as_it_was(store: ExperienceStore) -> None:
     states = {"light.desk": EntityState(value="on", attributes={"brightness": 7}, changed_at=3.0), "light.far": EntityState(value="off")}
 
     store.record_decision(decision, previous=(LAMP_OFF,), states=states)
-    stored = store.stored("d1")
+    stored = present(store.stored("d1"))
 
     assert stored.decision == decision
     assert stored.previous == (LAMP_OFF,)
@@ -77,8 +78,8 @@ def test_rows_round_trip(text: str, slots: dict[str, Any]) -> None:
     feedback = make_feedback(text=text, correction=decision.actions)
     written = rows.dump(rows.decision_to_mapping(decision))
 
-    assert rows.decision_from_mapping(rows.json.loads(written)) == decision
-    assert rows.feedback_from_mapping(rows.json.loads(rows.dump(rows.feedback_to_mapping(feedback)))) == feedback
+    assert rows.decision_from_mapping(json.loads(written)) == decision
+    assert rows.feedback_from_mapping(json.loads(rows.dump(rows.feedback_to_mapping(feedback)))) == feedback
     assert rows.checksum_of(written) == rows.checksum_of(written)
 
 
@@ -116,9 +117,7 @@ def test_transitions_cross_pages(store: ExperienceStore) -> None:
 def store_of(store: ExperienceStore) -> StoredDecision:
     """Return any stored decision, for its type."""
     store.record_decision(make_decision("seed", at=START - 5))
-    stored = store.stored("seed")
-    assert stored is not None
-    return stored
+    return present(store.stored("seed"))
 
 
 def test_record_feedback_is_idempotent_and_refuses_orphans(store: ExperienceStore) -> None:
@@ -126,9 +125,9 @@ def test_record_feedback_is_idempotent_and_refuses_orphans(store: ExperienceStor
     store.record_decision(make_decision())
     yes = make_feedback(identity="f1")
 
-    assert store.record_feedback(yes).reward == 1.0
+    assert present(store.record_feedback(yes)).reward == 1.0
     assert store.record_feedback(yes) is None
-    assert store.record_feedback(make_feedback("d1", "no", at=START + 9)).reward == -1.0
+    assert present(store.record_feedback(make_feedback("d1", "no", at=START + 9))).reward == -1.0
     assert store.record_feedback(make_feedback("d1", "no", at=START + 9)) is None
     with pytest.raises(MessageError, match="no decision 'nope'"):
         store.record_feedback(make_feedback("nope"))
@@ -216,7 +215,7 @@ def test_lone_surrogates_are_stored_in_words_and_refused_in_ids(store: Experienc
     """A sender's broken text neither stops the store nor is lost; a broken id is a message error."""
     store.record_decision(make_decision(text="lamp \ud800 on"))
 
-    assert store.decision("d1").utterance.text == "lamp \ud800 on"
+    assert present(store.decision("d1")).utterance.text == "lamp \ud800 on"
     with pytest.raises(MessageError, match="surrogate"):
         store.record_decision(make_decision("d2", utterance_id="\ud800"))
 
@@ -249,7 +248,7 @@ def test_full_disk_is_said_and_leaves_the_store_usable(store: ExperienceStore) -
     """A write that does not fit is a StoreError and changes nothing; an erasure still works."""
     store.record_decision(make_decision())
 
-    def limit(connection):
+    def limit(connection: sqlite3.Connection) -> Any:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         return connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
 
@@ -370,7 +369,7 @@ def test_older_schema_is_brought_up_to_date(tmp_path: Path, version: int) -> Non
 
     with ExperienceStore(path) as store:
         store.save_memory(ENTRY)
-        assert store.record_feedback(make_feedback()).reward == 1.0
+        assert present(store.record_feedback(make_feedback())).reward == 1.0
         assert store.decision("d1") == make_decision()
         applied = store._connection.read(lambda c: c.execute("SELECT version FROM migrations ORDER BY version").fetchall())
     assert [row[0] for row in applied] == [one.version for one in schema.MIGRATIONS]
@@ -407,7 +406,7 @@ def test_newer_schema_is_refused_and_not_moved(tmp_path: Path) -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-from tests.learning.makers import START, make_decision, make_feedback
+from tests.learning.makers import START, make_decision, make_feedback, present
 from voice_rl_plugin.learning.store import ExperienceStore
 round_, folder = sys.argv[1], Path(sys.argv[2])
 with ExperienceStore(folder) as store:
@@ -494,7 +493,7 @@ def test_erase_by_id_takes_its_words_out_of_follow_ups(tmp_path: Path) -> None:
         store.erase(decision_id="secret")
 
         assert traces(tmp_path, SECRET) == []
-        assert store.stored("after").previous == ()
+        assert present(store.stored("after")).previous == ()
         assert store.damaged() == ()
         assert store.last_erasure_at() is not None
 

@@ -89,7 +89,7 @@ def _plain_decode(output: NDArray[np.float32]) -> tuple[Frame, ...]:
     count = len(output)
     probabilities = _softmax(tags)
     best = probabilities.argmax(axis=1)
-    starts = [0, *(i for i in range(1, count) if clauses[i, 0] > 0), count]
+    starts = [0, *(i for i in range(1, count) if clauses[i, 0] > CLAUSE_LOGIT), count]
     frames = []
     for start, end in pairwise(starts):
         spans = []

@@ -73,6 +73,24 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     )
 
 
+SOURCES = (
+    "Text that it learned from, besides the phrasebook and the names of this project (Apache-2.0):",
+    "",
+    "- home-assistant-intents, sentence templates: CC BY 4.0, Home Assistant intents contributors",
+    "- SLURP, text only (development part): CC BY 4.0, Bastianelli et al., EMNLP 2020",
+    "- HWU64 (NLU-Evaluation-Data): CC BY 4.0, Liu et al., IWSDS 2019",
+    "- MASSIVE 1.1, English, Chinese, traditional Chinese: CC BY 4.0, FitzGerald et al. 2022",
+    "- CLINC150 (oos-eval), train and validation: CC BY 3.0, Larson et al., EMNLP 2019",
+    "- Snips 2017 (nlu-benchmark), train: CC0 1.0, Coucke et al. 2018",
+    "- home-assistant-datasets, device actions: Apache-2.0, Allen Porter",
+    "- home-llm, piles: MIT, Alex O'Connell",
+    "- speech-to-intent-benchmark, barista: Apache-2.0, Picovoice Inc.",
+    "",
+    "No test part of any of them was used. For Chinese climate, covers, locks, fans and timers there is no human source: that text is this project's own.",
+)
+"""Where the base model's text comes from, and what its licences ask to be said."""
+
+
 def base_card(version: str, measured: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the card of a base model made from source."""
     return "\n".join(
@@ -84,6 +102,8 @@ def base_card(version: str, measured: Mapping[str, Any], cards: Mapping[str, Map
             "Not for anything but a home's own commands; without the daemon's rules it asks nobody and keeps no door shut.",
             "",
             f"Data: {measured.get('data_sha256')}. Recipe: {measured.get('recipe')}.",
+            "",
+            *SOURCES,
             "",
             "| sentences | cases | wrong actions | at most | right | precision | recall | calibration error |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
