@@ -8,7 +8,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 
-from voice_rl_plugin import commands
+from voice_rl_plugin import __version__, commands
 from voice_rl_plugin.errors import VoiceRlError
 
 EXIT_WRONG_SETUP = 2
@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  voice-rl run --config voice_rl.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda one: one.name):
         if not module.name.startswith("_"):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.scripted import Clause, ScriptedPolicy, clause
 from tests.understanding.homes import FLAT, HOUSE
+from voice_rl_plugin.daemon.conversation import pick_choice
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry, memory_words
 from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
@@ -155,6 +156,75 @@ def test_torn_candidates_ask() -> None:
     assert "Bedroom" in decision.question
     assert "Study" in decision.question
     assert decision.actions == ()
+
+
+def test_choices_that_differ_in_the_target_are_asked_by_name() -> None:
+    """The question names what differs, and each choice is labelled as it would be answered; its actions are what they were."""
+    desks_zh = clause("打开[台灯:NAME]", "turn_on")
+    english = decide(decider(DESKS, scores=TORN), "turn on the desk lamp")
+    chinese = decide(decider(desks_zh, home=FLAT, scores=TORN), "打开台灯", area="living")
+
+    assert english.question == f"Do you mean {english.choices[0].label} or {english.choices[1].label}?"
+    assert {choice.label for choice in english.choices} == {"the Desk Lamp in Study", "the Desk Lamp in Bedroom"}
+    assert chinese.question == f"您是指{chinese.choices[0].label}还是{chinese.choices[1].label}？"
+    assert {choice.label for choice in chinese.choices} == {"书房的台灯", "主卧的台灯"}
+
+
+@pytest.mark.parametrize("choice", ["the Desk Lamp in Study", "desk lamp in study", " The desk lamp in Study "])
+def test_a_choice_is_picked_by_its_name(choice: str) -> None:
+    """What a user would answer picks the choice, with or without its article."""
+    decision = decide(decider(DESKS, scores=TORN), "turn on the desk lamp")
+
+    assert pick_choice(decision, choice).actions == (parse_action("light.turn_on light.desk_study"),)
+
+
+def test_a_risky_choice_says_what_would_be_done() -> None:
+    """Doors to unlock are asked with the verb, said once: the answer to this question unlocks."""
+    home = Home.from_mapping(
+        {
+            "areas": [{"id": "hall", "name": "Hall"}],
+            "entities": [{"id": "lock.front", "name": "Front Door", "area": "hall"}, {"id": "lock.back", "name": "Back Door", "area": "hall"}],
+        }
+    )
+    one = clause("unlock the [door:CLASS]", "unlock", "lock")
+    decision = decide(decider(one, home=home, scores=TORN), "unlock the door", area="hall")
+
+    assert decision.question in (
+        "Shall I unlock the Front Door or the Back Door?",
+        "Shall I unlock the Back Door or the Front Door?",
+    )
+
+
+def test_contested_memory_is_asked_by_name() -> None:
+    """Two corrections that differ in the device alone are told apart by its name, in both languages."""
+    english = remembered("turn on the counter bar", "light.turn_on light.counter", rival=(parse_action("light.turn_on light.kitchen"),))
+    chinese = remembered("打开床头灯", "light.turn_on light.head", rival=(parse_action("light.turn_on light.corridor"),))
+
+    asked = decide(decider(BAR_ON, memory=english), "turn on the counter bar")
+    asked_zh = decide(decider(HEAD_ON, home=FLAT, memory=chinese), "打开床头灯")
+
+    assert asked.question == "Do you mean the Counter Bar or the Kitchen Ceiling?"
+    assert asked_zh.question == "您是指床头灯还是走廊灯？"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "home", "verdict"),
+    [
+        (clause("no", "no", "none", mood="feedback"), "turn on the counter bar", HOUSE, "no"),
+        (clause("undo that", "undo", "none", mood="feedback"), "turn on the counter bar", HOUSE, "undo"),
+        (clause("不对", "no", "none", mood="feedback"), "打开床头灯", FLAT, "no"),
+        (clause("撤销", "undo", "none", mood="feedback"), "打开床头灯", FLAT, "undo"),
+    ],
+)
+def test_a_bare_judgement_of_what_came_from_memory_is_heard(words: Clause, said: str, home: Home, verdict: str) -> None:
+    """A spoken no or undo after a remembered action judges that decision, and asks for nothing."""
+    line = "light.turn_off light.hall" if home is HOUSE else "light.turn_off light.corridor"
+    brain = decider(words, home=home, memory=remembered(said, line))
+    heard = hear(brain, "".join(words.words) if home is FLAT else " ".join(words.words), last=before(brain, said))
+
+    assert heard.decision is None
+    assert heard.feedback is not None
+    assert (heard.feedback.verdict, heard.feedback.source, heard.feedback.correction) == (verdict, "voice", ())
 
 
 def test_a_name_heard_alike_asks_when_unsure() -> None:

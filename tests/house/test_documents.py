@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from voice_rl_plugin.cli import build_parser
+from voice_rl_plugin import __version__
+from voice_rl_plugin.cli import build_parser, main
 from voice_rl_plugin.config import Config, load_config
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors import native
@@ -172,6 +173,23 @@ def test_every_command_shows_an_example() -> None:
     for parser in all_parsers(build_parser()):
         assert parser.epilog is not None, parser.prog
         assert parser.prog in " ".join(parser.epilog.split()), parser.prog
+
+
+def test_every_example_of_a_command_is_accepted() -> None:
+    """Each example in a help text is a command line that its own parser takes."""
+    for parser in all_parsers(build_parser()):
+        examples = list(commands_in(parser.epilog or ""))
+        assert examples, parser.prog
+        for words in examples:
+            assert callable(build_parser().parse_args(words).run), f"{parser.prog}: voice-rl {' '.join(words)}"
+
+
+def test_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """`voice-rl --version` says the version of the package, and ends well."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"voice-rl {__version__}\n")
 
 
 def test_no_file_names_a_machine_or_an_index() -> None:

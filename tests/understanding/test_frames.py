@@ -80,6 +80,7 @@ def test_a_clause_averages_its_tokens() -> None:
     """A clause's mood is the softmax of the mean of its tokens' logits."""
     heads = [np.zeros((2, size), np.float32) for size in HEAD_SIZES]
     heads[0][0, 0], heads[0][1, 1] = 4.0, 2.0
+    heads[5][:] = -4.0  # no clause begins inside
     (frame,) = decode(Logits(heads[0], heads[1], heads[2], heads[3], heads[4][:, 0], heads[5][:, 0]))
     wanted = softmax(np.array([2.0, 1.0, *[0.0] * (len(MOODS) - 2)], np.float32))
 

@@ -130,15 +130,15 @@ class NameIndex:
             for words in _spoken_numbers(form.words):
                 self._add_one(_Form(words, form.thing, form.id, form.form, form.score))
         if form.thing == "entity" and (other := _other_number(form.words)) is not None:
-            self._add_one(_Form(other, form.thing, form.id, form.form, 0.97 * form.score))
+            self._add_one(_Form(other, form.thing, form.id, form.form, 0.97 * form.score), by_sound=False)
 
-    def _add_one(self, form: _Form) -> None:
+    def _add_one(self, form: _Form, *, by_sound: bool = True) -> None:
         known = self._forms.setdefault(form.words, [])
         if any(f.thing == form.thing and f.id == form.id and f.score >= form.score for f in known):
             return
         known.append(form)
         self._reach[form.words[0]] = max(len(form.words), self._reach.get(form.words[0], 0))
-        if form.form == "partial":
+        if form.form == "partial" or not by_sound:
             return
         key = sound_key(form.words)
         units = key.count("-") + 1 if "-" in key else len(key)

@@ -150,10 +150,11 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
 def unknown_tokens(observation: Observation, frame: Frame) -> int:
     """Return how many tokens of a clause are tagged as a name or a room that this home does not have."""
     total = 0
+    windows = {(m.start, m.end) for m in observation.matches}
     for span in frame.spans_of("NAME", "AREA", "FLOOR"):
         covered = [False] * (span.end - span.start)
-        for match in observation.matches:
-            for position in range(max(match.start, span.start), min(match.end, span.end)):
+        for start, end in windows:
+            for position in range(max(start, span.start), min(end, span.end)):
                 covered[position - span.start] = True
         kind = kind_of(observation.words[span.start : span.end])
         if kind is not None:
@@ -276,22 +277,25 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
     phrase = observation.words[span.start : span.end]
     kind = kind_of(phrase)
     noun = kind[2] if kind else 0
+    first, behind = span.start, span.end
     for match in observation.matches:
-        if match.thing != "entity" or match.end <= span.start or match.start >= span.end:
+        start, end, thing, entity_id, form, share = match
+        if thing != "entity" or end <= first or start >= behind:
             continue
-        outside = max(0, span.start - match.start) + max(0, match.end - span.end)
-        if outside and match.form != "full":
+        outside = (first - start if start < first else 0) + (end - behind if end > behind else 0)
+        if outside and form != "full":
             continue
-        covered = min(match.end, span.end) - max(match.start, span.start)
-        left = length - covered
-        if left and match.end <= span.end - noun and noun and match.form != "full":
+        left = length - (end - start - outside)
+        if left and noun and end <= behind - noun and form != "full":
             left = max(0, left - noun)  # "desk lamp" for the Desk Light: the noun explains itself
-        score = _FORM_SCORE[match.form] * match.score * (1.0 - 0.5 * min(1.0, left / length))
-        if match.form == "full" and outside:
+        score = _FORM_SCORE[form] * share
+        if left:
+            score *= 1.0 - 0.5 * (left / length)
+        if outside:
             score *= 0.97
-        known = best.get(match.id)
-        if known is None or (score, -left) > (known[1], -known[2]):
-            best[match.id] = (match, score, left)
+        known = best.get(entity_id)
+        if known is None or score > known[1] or (score == known[1] and left < known[2]):
+            best[entity_id] = (match, score, left)
     return best
 
 
