@@ -186,6 +186,11 @@ def which(*lines: str, language: str) -> str | None:
         (["desk", "floor", "wall"], "Do you mean the Desk Lamp, the Floor Lamp, or the Sconce?", "您是指台灯、落地灯还是壁灯？"),
         (["reader_1", "reader_2"], "Do you mean the Reader in Study or the Reader in Bedroom?", "您是指书房的阅读灯还是主卧的阅读灯？"),
         (["desk", "reader_2"], "Do you mean the Desk Lamp or the Reader in Bedroom?", "您是指台灯还是主卧的阅读灯？"),
+        (
+            ["reader_1", "reader_1 light.reader_2"],
+            "Do you mean the Reader in Study, or the Reader in Study and the Reader in Bedroom?",
+            "您是指书房的阅读灯还是书房的阅读灯和主卧的阅读灯？",
+        ),
         (["desk light.floor", "wall"], "Do you mean the Desk Lamp and the Floor Lamp, or the Sconce?", "您是指台灯和落地灯还是壁灯？"),
     ],
 )

@@ -1,11 +1,13 @@
 """Pretraining on a thimble of data: it runs, goes on where it stopped, and repeats itself."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from voice_rl_plugin.errors import ConfigError
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES
 from voice_rl_training.export import export_graphs
 from voice_rl_training.networks import Scorer
@@ -13,8 +15,19 @@ from voice_rl_training.pretrain import ChoiceRows, calibration_error, drop_names
 from voice_rl_training.recipe import PretrainRecipe
 
 TINY = PretrainRecipe(
-    shards=1, homes_a_shard=4, templates=False, human=False, width=16, layers=1, epochs=1, tokens_a_batch=800, scorer_homes=16, scorer_epochs=2, calibration_homes=8
-)  # fmt: skip
+    shards=1,
+    homes_a_shard=8,
+    templates=False,
+    human=False,
+    width=16,
+    layers=1,
+    epochs=4,
+    tokens_a_batch=300,
+    learning_rate=0.02,
+    scorer_homes=16,
+    scorer_epochs=2,
+    calibration_homes=8,
+)
 
 
 def ignore(_phase: str, _share: float) -> None:
@@ -47,6 +60,14 @@ def test_pretrain_runs_resumes_and_repeats(tmp_path: Path) -> None:
     assert repeated["data_sha256"] == measured["data_sha256"]
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(elsewhere.state_dict().values(), encoder.state_dict().values(), strict=True))
     assert json.dumps(measured)
+
+
+def test_an_encoder_that_learned_nothing_is_said(tmp_path: Path) -> None:
+    """An encoder without training cuts no sentence rightly: that is an error with advice, not a crash."""
+    untrained = replace(TINY, homes_a_shard=1, epochs=1, learning_rate=0.0)
+
+    with pytest.raises(ConfigError, match="more shards or epochs"):
+        pretrain(untrained, human=None, work=tmp_path, processes=1, progress=ignore)
 
 
 def test_drop_names_hides_what_it_says() -> None:

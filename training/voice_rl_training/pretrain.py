@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from voice_rl_plugin.errors import ConfigError
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES, MOST_CANDIDATES, clause_options
 from voice_rl_plugin.understanding.frames import decode, split_heads
 from voice_rl_training.batches import Batch, batches
@@ -280,6 +281,8 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, processes: int, progress: 
         return _join_rows(done)
 
     train = rows_for("scorer", recipe.scorer_homes, 8)
+    if not len(train.targets):
+        raise ConfigError("expected an encoder that cuts sentences into their clauses, got one that never does; give it more shards or epochs")
     scorer = Scorer()
     optimizer = torch.optim.AdamW(scorer.parameters(), lr=3e-3, weight_decay=0.01)
     count = len(train.targets)

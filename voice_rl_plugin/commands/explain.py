@@ -24,7 +24,7 @@ def add_parsers(subparsers: Any) -> None:
         "say in words why something was done",
         run=_explain,
         place="store",
-        example="voice-rl explain 01HZX3 (see `voice-rl experience list`)",
+        example="voice-rl explain 01HZX3  # the ids are in `voice-rl experience list`",
     )
     parser.add_argument("decision_id", metavar="DECISION_ID")
     parser.add_argument("--json", action="store_true", help="print everything that is stored, as JSON")

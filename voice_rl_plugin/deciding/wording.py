@@ -1,9 +1,9 @@
 """What is said to people: reasons, questions and answers, in English and Chinese."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from voice_rl_plugin.domain.action import Action
-from voice_rl_plugin.domain.home import Home, States
+from voice_rl_plugin.domain.home import Entity, Home, States
 from voice_rl_plugin.understanding.colours import COLORS
 from voice_rl_plugin.understanding.text import is_han
 
@@ -184,8 +184,15 @@ def reason(code: str, language: str, **values: object) -> str:
     return REASONS[language][code].format(**values)
 
 
-def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area: bool = False) -> str:
-    """Return what some entities are called, by their names, or by their number when there are many."""
+def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area: bool | Collection[str] = False) -> str:
+    """Return what some entities are called, by their names, or by their number when there are many.
+
+    Args:
+        targets: entity ids; what the home does not have is left out.
+        home: has their names.
+        language: `en` or `zh`.
+        with_area: whether to say their rooms, or the ids of those whose room to say.
+    """
     entities = [home.entity_by_id[i] for i in targets if i in home.entity_by_id]
     if len(entities) > 3:
         areas = {e.area for e in entities}
@@ -196,12 +203,13 @@ def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area
     names = []
     for entity in entities:
         area = home.area_by_id.get(entity.area or "")
-        says_area = area is not None and area.name.casefold() not in entity.name.casefold()
+        is_wanted = with_area if isinstance(with_area, bool) else entity.id in with_area
+        place = area.name if is_wanted and area is not None and area.name.casefold() not in entity.name.casefold() else ""
         if language == "zh":
-            names.append(f"{area.name}的{entity.name}" if with_area and area is not None and says_area else entity.name)
+            names.append(f"{place}的{entity.name}" if place else entity.name)
         else:
             article = "" if entity.domain == "scene" else "the "
-            names.append(f"{article}{entity.name}" + (f" in {area.name}" if with_area and area is not None and says_area else ""))
+            names.append(f"{article}{entity.name}" + (f" in {place}" if place else ""))
     return ("和" if language == "zh" else " and ").join(names)
 
 
@@ -228,7 +236,8 @@ def name_choices(choices: Sequence[Sequence[Action]], home: Home, language: str)
         return None
     if any((one.service, one.data) != (first.service, first.data) or not set(one.targets) <= home.entity_by_id.keys() for one in actions):
         return None
-    labels = [name_targets(one.targets, home, language, with_area=_is_shared(one, home)) for one in actions]
+    shared = {target for one in actions for target in one.targets if _is_shared(home.entity_by_id[target], home)}
+    labels = [name_targets(one.targets, home, language, with_area=shared) for one in actions]
     return tuple(labels) if len({label.casefold() for label in labels}) == len(labels) else None
 
 
@@ -264,11 +273,10 @@ def _tell(action: Action, named: str, language: str) -> str:
     return _VERBS[language].get(service, "{x}").format(x=named) + (f" {amount}" if amount and language == "en" else amount)
 
 
-def _is_shared(action: Action, home: Home) -> bool:
-    """Whether something else in the home answers to the name of one of these."""
-    names = {home.entity_by_id[target].name.casefold() for target in action.targets}
-    others = (entity for entity in home.exposed if entity.id not in action.targets)
-    return any(name.casefold() in names for entity in others for name in (entity.name, *entity.aliases))
+def _is_shared(entity: Entity, home: Home) -> bool:
+    """Whether something else in the home answers to the name of an entity."""
+    name = entity.name.casefold()
+    return any(name in (other.name.casefold(), *map(str.casefold, other.aliases)) for other in home.exposed if other.id != entity.id)
 
 
 def _amount(action: Action, language: str) -> str:
