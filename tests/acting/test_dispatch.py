@@ -228,7 +228,9 @@ def test_executor_undoes_from_its_snapshot() -> None:
     assert executor.undo("never").actions == ()
 
 
-@pytest.mark.parametrize(("text", "language"), [("set a timer for five minutes and turn on the desk", "en"), ("定时五分钟，打开台灯", "zh")])
+@pytest.mark.parametrize(
+    ("text", "language"), [("set a timer for five minutes and turn on the desk", "en"), ("定时五分钟，打开台灯", "zh")]
+)
 def test_intent_alone_carries_the_words(text: str, language: str) -> None:
     """A conversation agent needs the sentence and its language; a device does not get them."""
     decision = replace(decide("intent.HassStartTimer", "light.turn_on light.desk"), language=language)

@@ -121,7 +121,9 @@ def test_a_correction_that_nobody_understands_is_a_no(start_house: StartHouse) -
     """What was corrected in words that mean nothing here was wrong all the same: it is forgotten."""
     house = start_remembering(start_house, LOUDER)
     decision = decide_from_memory(house, "en")
-    house.watcher.publish("voice_rl/confirm", {"decision_id": decision["decision_id"], "verdict": "no", "correction": {"text": "the gizmo"}})
+    house.watcher.publish(
+        "voice_rl/confirm", {"decision_id": decision["decision_id"], "verdict": "no", "correction": {"text": "the gizmo"}}
+    )
 
     assert kept(house) == ()
 
@@ -162,9 +164,7 @@ def test_what_was_not_denied_is_kept(start_house: StartHouse, verdict: str) -> N
         decision = say_again(house, "en")
         assert decision["reason_code"] == "contested"
     before = kept(house)
-    house.watcher.publish(
-        "voice_rl/confirm", {"decision_id": decision["decision_id"], "verdict": "yes" if verdict == "yes" else "no"}
-    )
+    house.watcher.publish("voice_rl/confirm", {"decision_id": decision["decision_id"], "verdict": "yes" if verdict == "yes" else "no"})
 
     assert len(before) == 1
     assert [entry.actions for entry in kept(house)] == [entry.actions for entry in before]

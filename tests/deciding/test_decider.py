@@ -191,7 +191,10 @@ def test_a_risky_choice_says_what_would_be_done() -> None:
     home = Home.from_mapping(
         {
             "areas": [{"id": "hall", "name": "Hall"}],
-            "entities": [{"id": "lock.front", "name": "Front Door", "area": "hall"}, {"id": "lock.back", "name": "Back Door", "area": "hall"}],
+            "entities": [
+                {"id": "lock.front", "name": "Front Door", "area": "hall"},
+                {"id": "lock.back", "name": "Back Door", "area": "hall"},
+            ],
         }
     )
     one = clause("unlock the [door:CLASS]", "unlock", "lock")

@@ -45,7 +45,7 @@ def test_pretrain_runs_resumes_and_repeats(tmp_path: Path) -> None:
 
     assert {"corpus", "encoder", "scorer"} <= set(seen)
     assert measured["recipe"] == TINY.to_mapping()
-    assert measured["scorer_rows"] > 100
+    assert measured["scorer_rows"] > 20
     assert 0.5 <= measured["temperature"] <= 4.0
     assert 0.0 <= measured["calibration_error"] <= 1.0
     assert export_graphs(encoder, scorer, folder)["scorer_max_difference"] < 1e-4

@@ -282,7 +282,9 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, processes: int, progress: 
 
     train = rows_for("scorer", recipe.scorer_homes, 8)
     if not len(train.targets):
-        raise ConfigError("expected an encoder that cuts sentences into their clauses, got one that never does; give it more shards or epochs")
+        raise ConfigError(
+            "expected an encoder that cuts sentences into their clauses, got one that never does; give it more shards or epochs"
+        )
     scorer = Scorer()
     optimizer = torch.optim.AdamW(scorer.parameters(), lr=3e-3, weight_decay=0.01)
     count = len(train.targets)

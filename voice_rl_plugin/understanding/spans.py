@@ -256,7 +256,13 @@ def _with_a_noun(observation: Observation, spans: list[Span], frame: Frame) -> l
     spans = [
         s
         for s in spans
-        if not (s.tag == "NAME" and s.end - s.start == 1 and is_han(words[s.start]) and (words[s.start],) not in noun_kinds() and not _touches(s, observation.matches))
+        if not (
+            s.tag == "NAME"
+            and s.end - s.start == 1
+            and is_han(words[s.start])
+            and (words[s.start],) not in noun_kinds()
+            and not _touches(s, observation.matches)
+        )
     ]
     if any(s.tag in ("NAME", "CLASS") for s in spans) or not any(s.tag in ("AREA", "FLOOR") for s in spans):
         return spans
