@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_export(commands)
     _add_scorecard(commands)
+    _add_rehearse(commands)
     return parser
 
 
@@ -214,6 +215,53 @@ def _add_scorecard(commands: Any) -> None:
     parser.add_argument("--demo-homes", metavar="DIR", type=Path, default=Path("examples"), help="their homes (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("docs/scorecard.md"), help="the page (default: %(default)s)")
+
+
+def _add_rehearse(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "rehearse",
+        "let a scripted household correct a model, retrain it, and show before and after",
+        run=_rehearse,
+        example="voice-rl-train rehearse --home examples/home.en.yaml --language en --interactions 200",
+    )
+    parser.add_argument("--home", metavar="FILE", type=Path, required=True, help="where the household lives")
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="what they speak (default: %(default)s)")
+    parser.add_argument("--interactions", metavar="N", type=int, default=200, help="how often they speak (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of everything (default: %(default)s)")
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="how the challenger is made; the shipped home.yaml when missing")
+    parser.add_argument(
+        "--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)"
+    )
+
+
+def _rehearse(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from voice_rl_plugin.learning.models import ModelStore
+    from voice_rl_training.recipe import RECIPES, load_finetune_recipe
+    from voice_rl_training.rehearse import rehearse
+    from voice_rl_training.retrain import load_home
+
+    bar = Bar(as_json=False)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        shown = rehearse(
+            load_home(args.home, store=args.home),
+            ModelStore(Path(scratch), base=args.model),
+            language=args.language,
+            interactions=args.interactions,
+            seed=args.seed,
+            recipe=load_finetune_recipe(args.recipe or RECIPES / "home.yaml"),
+            progress=bar,
+        )
+    bar.close()
+    print(shown.outcome.report or shown.outcome.result)
+    for name, card in (("heard, before", shown.before), ("unheard, before", shown.before_unheard), ("unheard, after", shown.after)):
+        if card is not None:
+            print(f"{name}: right {100 * card.accuracy:.1f} %, wrong actions {card.wrong_actions} of {card.cases}")
+    print(f"{args.interactions} interactions, {time.monotonic() - started:.0f} s in all: {shown.outcome.result}")
+    return 0
 
 
 def _pretrain(args: argparse.Namespace) -> int:

@@ -74,6 +74,24 @@ def finetune(base: tuple[Encoder, Scorer], lesson: Lesson, recipe: FinetuneRecip
     return encoder, scorer
 
 
+@torch.no_grad()
+def blend(base: tuple[Encoder, Scorer], tuned: tuple[Encoder, Scorer], share: float) -> tuple[Encoder, Scorer]:
+    """Return networks that go a share of the way from the base to the tuned ones.
+
+    Args:
+        base: encoder and scorer at share 0.
+        tuned: encoder and scorer at share 1.
+        share: in [0, 1].
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"expected a share in [0, 1], got {share}")
+    mixed = copy.deepcopy(base)
+    for network, end in zip(mixed, tuned, strict=True):
+        for kept, new in zip(network.parameters(), end.parameters(), strict=True):
+            kept.lerp_(new, share)
+    return mixed
+
+
 def fit_encoder(base: Encoder, lesson: Lesson, recipe: FinetuneRecipe, *, progress: Progress) -> Encoder:
     """Return the base with an adapter that reads this home's labelled sentences as their readings say."""
     if not lesson.labelled or not recipe.steps:

@@ -35,7 +35,7 @@ from voice_rl_training.evaluation import (
     hear_all,
     scorecard,
 )
-from voice_rl_training.finetune import Lesson, LoggedSample, finetune
+from voice_rl_training.finetune import Lesson, LoggedSample, blend, finetune
 from voice_rl_training.gate import GateReport, Pairs, judge_challenger
 from voice_rl_training.networks import Encoder, Scorer
 from voice_rl_training.readings import LabelledSample, observe_label, read_label
@@ -48,6 +48,8 @@ from voice_rl_training.weights import load_networks, save_networks
 _LOGGER = logging.getLogger(__name__)
 LAST_GOOD_HOME = "last_good_home.json"
 """The home that the daemon keeps beside its store."""
+SHARES = (1.0, 0.7, 0.5, 0.35, 0.2)
+"""Steps from the base that are tried, longest first."""
 LEAST_FOLD_LABELS = 20
 """A challenger fitted on fewer says nothing about the next ones."""
 _FOLD_REPLAY = 500
@@ -202,7 +204,8 @@ def retrain(
     stage = Stage(home=home)
     read = read_labels(relabelled, stage, TorchPolicy(*networks), progress=lambda done: progress("reading labels", 0.02 + 0.1 * done))
     lesson = make_lesson(read, home, recipe, progress=progress)
-    encoder, scorer = finetune(networks, lesson, recipe, progress=lambda done: progress("training", 0.2 + 0.2 * done))
+    tuned = finetune(networks, lesson, recipe, progress=lambda done: progress("training", 0.2 + 0.2 * done))
+    share, (encoder, scorer) = farthest_step(networks, tuned, champion)
     trained_s = time.perf_counter() - started
     version = next_version(models, now)
     with tempfile.TemporaryDirectory() as scratch:
@@ -218,6 +221,7 @@ def retrain(
             home,
             recipe,
             lesson,
+            share=share,
             before=lambda label: champion if champion_version != BASE and label.decided_at > parent.created_at else base_policy,
             progress=lambda done: progress("held-out labels", 0.7 + 0.28 * done),
         )
@@ -228,6 +232,7 @@ def retrain(
             "contested": relabelled.contested,
             "unreadable": len(read.unreadable),
             "algorithm": recipe.algorithm,
+            "share": share,
             "train_s": round(trained_s, 1),
             "total_s": round(time.perf_counter() - started, 1),
             "recipe": recipe.to_mapping(),
@@ -297,6 +302,23 @@ def _shuffled(samples: Sequence[Sample]) -> list[Sample]:
     return sorted(samples, key=lambda sample: hashlib.sha256(" ".join(sample.words).encode()).digest())
 
 
+def farthest_step(
+    networks: tuple[Encoder, Scorer], tuned: tuple[Encoder, Scorer], champion: Policy
+) -> tuple[float, tuple[Encoder, Scorer]]:
+    """Return how far the challenger may go from the base without losing a golden case, and the networks there.
+
+    A home's log is small beside the corpus, and a full step can push an ordinary sentence just below the line of acting. Where even the smallest
+    step loses one, that step is returned, and the gate says what was lost.
+    """
+    golden = golden_cases()
+    before = hear_all(champion, golden)
+    for share in SHARES:
+        mixed = blend(networks, tuned, share)
+        if not Pairs(champion=before, challenger=hear_all(TorchPolicy(*mixed), golden)).lost:
+            break
+    return share, mixed
+
+
 def compare(
     champion: Policy,
     challenger: Policy,
@@ -340,6 +362,7 @@ def cross_fit(
     recipe: FinetuneRecipe,
     lesson: Lesson,
     *,
+    share: float,
     before: Callable[[Label], Policy],
     progress: Callable[[float], None],
 ) -> Pairs:
@@ -352,6 +375,7 @@ def cross_fit(
         home: whose names they speak of.
         recipe: every hyperparameter.
         lesson: replay and calibration; a part of each is used.
+        share: how far the challenger goes from the base.
         before: the policy to compare with, for a label: one that was not fitted on it either.
         progress: told how far it is.
     """
@@ -373,7 +397,7 @@ def cross_fit(
             calibration=lesson.calibration[:_FOLD_CALIBRATION],
             logged=[one for one in lesson.logged if one.sample.label.decision_id in earlier],
         )
-        fitted = TorchPolicy(*finetune(networks, part, recipe, progress=lambda _done: None))
+        fitted = TorchPolicy(*blend(networks, finetune(networks, part, recipe, progress=lambda _done: None), share))
         cases = cases_of_labels(held_out, home)
         challenger += hear_all(fitted, cases)
         for label, case in zip(held_out, cases, strict=True):
