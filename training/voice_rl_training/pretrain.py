@@ -203,7 +203,7 @@ def choice_rows(encoder: Encoder, made: list[Sample]) -> ChoiceRows:
                 torch.from_numpy(observation.lexical)[None],
                 torch.from_numpy(observation.context.astype(np.int64))[None],
             )[0].numpy()
-        frames = decode(split_heads(output))
+        frames = decode(split_heads(output), observation.words)
         if len(frames) != len(sample.clauses):
             continue
         situation = sample.situation()

@@ -118,7 +118,7 @@ class Decider:
         if not observation.words:
             return decision
         situation = Situation(home=self.home, index=self._index, area=utterance.area, states=states)
-        actions = self._corrected(observation, decode(self.policy.read(observation))[-1], situation, judged)
+        actions = self._corrected(observation, decode(self.policy.read(observation), observation.words)[-1], situation, judged)
         if not actions:
             return decision
         base = Decision(
@@ -155,7 +155,7 @@ class Decider:
         observation = observe(utterance.text, home=self.home, index=self._index, area=utterance.area)
         if not observation.words:
             return False
-        for frame in decode(self.policy.read(observation)):
+        for frame in decode(self.policy.read(observation), observation.words):
             if frame.spans_of("PRONOUN") or frame.operation in ("same", "yes", "no", "undo", "cancel", "correct"):
                 return False
             if frame.spans_of("VALUE", "DELTA") and not frame.spans_of("NAME", "AREA", "CLASS", "FLOOR", "HERE"):
@@ -177,7 +177,7 @@ class Decider:
         remembered = self._recall(base, utterance)
         if remembered is not None:
             return Heard(decision=remembered)
-        frames = decode(self.policy.read(observation))
+        frames = decode(self.policy.read(observation), observation.words)
         spoken = self._dialogue(base, observation, frames, situation, recent, now)
         if spoken is not None:
             return spoken
@@ -346,6 +346,8 @@ class Decider:
         mood = frame.mood
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
+        if _has_no_verb(observation, clause.frame):
+            return _Verdict(outcome="reject", code="bare", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "feedback":
             return _Verdict(outcome="reject", code="chat", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "question":
@@ -513,6 +515,17 @@ def _unless_named(verdict: _Verdict) -> _Verdict:
     target = verdict.options[0][0].target if verdict.options else None
     names = target is not None and target.form not in ("implied", "previous")
     return verdict if names else replace(verdict, outcome="reject", code="report")
+
+
+_NO_VERB = frozenset("the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
+
+
+def _has_no_verb(observation: Observation, frame: Frame) -> bool:
+    """Whether a clause is nothing but names: it says of what, and not what to do."""
+    if frame.operation == "same" or not frame.spans_of("NAME", "CLASS", "AREA") or frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE"):
+        return False
+    named = {i for span in frame.spans for i in range(span.start, span.end)}
+    return all(i in named or observation.words[i] in _NO_VERB for i in range(frame.start, frame.end))
 
 
 def _is_guess(option: Option) -> bool:

@@ -69,8 +69,13 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return raised
 
 
-def decode(logits: Logits) -> tuple[Frame, ...]:
-    """Return the frames of an utterance, in the order of the text."""
+def decode(logits: Logits, words: Sequence[str] = ()) -> tuple[Frame, ...]:
+    """Return the frames of an utterance, in the order of the text.
+
+    Args:
+        logits: what the network says.
+        words: the tokens; where they are given, a clause is also cut at a connector whose two sides ask for different things.
+    """
     count = len(logits.begins)
     if count == 0:
         return ()
@@ -80,6 +85,8 @@ def decode(logits: Logits) -> tuple[Frame, ...]:
     begins = logits.begins.tolist()
     clauses = logits.clauses.tolist()
     starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT), count]
+    if not _CONNECTORS.isdisjoint(words):
+        starts = _cut_where_sides_differ(starts, logits.operations, words)
     return tuple(
         Frame(
             moods=dict(zip(MOODS, _clause(logits.moods, start, end), strict=True)),
@@ -91,6 +98,29 @@ def decode(logits: Logits) -> tuple[Frame, ...]:
         )
         for start, end in pairwise(starts)
     )
+
+
+_CONNECTORS = frozenset({",", "and", "then", "but", "再", "然", "顺"})
+_SURE_SIDE = 0.6
+"""A clause is cut at a connector where each side asks for another operation with more than this probability."""
+
+
+def _cut_where_sides_differ(starts: list[int], operations: NDArray[np.float32], words: Sequence[str]) -> list[int]:
+    """Return the starts with those added where the operation before a connector is surely another than after it."""
+    cut = [starts[0]]
+    for end in starts[1:]:
+        start = cut[-1]
+        for index in range(start + 2, end - 2):
+            if words[index] not in _CONNECTORS:
+                continue
+            left, right = _clause(operations, start, index), _clause(operations, index + 1, end)
+            one, other = max(left), max(right)
+            differ = left.index(one) != right.index(other) and 0 not in (left.index(one), right.index(other))
+            if differ and one > _SURE_SIDE and other > _SURE_SIDE:
+                cut.append(index)
+                start = index
+        cut.append(end)
+    return cut
 
 
 def _clause(logits: NDArray[np.float32], start: int, end: int) -> list[float]:

@@ -52,6 +52,7 @@ _HAN_PHRASES = {
     "高": Value(100, "percent"),
 }
 _LEADING_FILLERS = frozenset("to at by about around 的 到 成 为 ,".split())
+_HAN_PERCENT = re.compile("百分之[零〇一二两三四五六七八九十百0-9]")
 _HAN_RUN = re.compile("[零〇一二两三四五六七八九十百千点俩幺]+")
 
 
@@ -157,6 +158,8 @@ def parse_value(words: Sequence[str]) -> Value | None:
         words.pop(0)
     text = "".join(words)
     if any("一" <= c <= "鿿" for c in text):
+        if "百分之" in text and not _HAN_PERCENT.search(text):
+            return None  # the number was not heard
         for end in range(len(text), 0, -1):  # the longest readable piece, so that a stray particle does not destroy the value
             for start in range(len(text) - end + 1):
                 value = _han_value(text[start : start + end])
