@@ -86,7 +86,7 @@ def decode(logits: Logits, words: Sequence[str] = ()) -> tuple[Frame, ...]:
     clauses = logits.clauses.tolist()
     starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT), count]
     if not _CONNECTORS.isdisjoint(words):
-        starts = _cut_where_sides_differ(starts, logits.operations, words)
+        starts = _cut_where_sides_differ(starts, logits.operations, words, [tag in _HEADS for tag in best])
     return tuple(
         Frame(
             moods=dict(zip(MOODS, _clause(logits.moods, start, end), strict=True)),
@@ -105,13 +105,25 @@ _SURE_SIDE = 0.6
 """A clause is cut at a connector where each side asks for another operation with more than this probability."""
 
 
-def _cut_where_sides_differ(starts: list[int], operations: NDArray[np.float32], words: Sequence[str]) -> list[int]:
-    """Return the starts with those added where the operation before a connector is surely another than after it."""
+_HEADS = frozenset({TAGS.index("NAME"), TAGS.index("CLASS")})
+
+
+def _cut_where_sides_differ(
+    starts: list[int], operations: NDArray[np.float32], words: Sequence[str], heads: Sequence[bool]
+) -> list[int]:
+    """Return the starts with those added where the operation before a connector is surely another than after it.
+
+    Args:
+        starts: where the clauses begin, and the end.
+        operations: logits, [T, len(OPERATIONS)].
+        words: the tokens.
+        heads: whether a token names a device; each side must hold one.
+    """
     cut = [starts[0]]
     for end in starts[1:]:
         start = cut[-1]
         for index in range(start + 2, end - 2):
-            if words[index] not in _CONNECTORS:
+            if words[index] not in _CONNECTORS or not any(heads[start:index]) or not any(heads[index:end]):
                 continue
             left, right = _clause(operations, start, index), _clause(operations, index + 1, end)
             one, other = max(left), max(right)
