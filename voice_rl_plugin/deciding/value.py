@@ -22,7 +22,7 @@ GAMMA = 0.99
 class Costs:
     """Prices, in units of one right action."""
 
-    wrong: float = 1.5
+    wrong: float = 1.25
     """C: a wrong action on a lamp."""
     ask: float = 0.1
     """c_ask: a question."""
