@@ -211,6 +211,7 @@ def _add_scorecard(commands: Any) -> None:
     )
     parser.add_argument("--cases", metavar="DIR", type=Path, default=Path("tests/cases"), help="homes and cases (default: %(default)s)")
     parser.add_argument("--only", metavar="NAMES", default="apartment,house", help="the sets to run (default: %(default)s)")
+    parser.add_argument("--totals", action="store_true", help="print no sentence, so that a closing set stays unseen")
     parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing")
     parser.add_argument("--demo-homes", metavar="DIR", type=Path, default=Path("examples"), help="their homes (default: %(default)s)")
     parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
@@ -464,7 +465,7 @@ def _scorecard(args: argparse.Namespace) -> int:
     picture = args.out.parent / "pictures" / f"{args.out.stem}.png"
     draw(measured.scores, picture)
     command = f"voice-rl-train scorecard --only {','.join(names)}" + (" --human data/" if args.human is not None else "")
-    page = to_markdown(measured, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}")
+    page = to_markdown(measured, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}", lists_sentences=not args.totals)
     args.out.write_text(page, encoding="utf-8")
     print(f"{args.out}, {picture}")
     return 0

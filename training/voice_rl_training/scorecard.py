@@ -311,7 +311,7 @@ def run_scorecard(*, cases: Path, names: Sequence[str], human: Path | None, demo
 # -- the page ------------------------------------------------------------------------------------------------------------------------
 
 
-def to_markdown(measured: Measured, *, command: str, date: str, picture: str | None) -> str:
+def to_markdown(measured: Measured, *, command: str, date: str, picture: str | None, lists_sentences: bool = True) -> str:
     """Return the page.
 
     Args:
@@ -319,6 +319,7 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
         command: the command that made them.
         date: the day on which they were made.
         picture: the chart's path beside the page.
+        lists_sentences: whether to print what went wrong; off for a set that is to stay unseen.
     """
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     parts = [
@@ -337,7 +338,7 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
         parts += [f"## {title}, by group", _by_group([score for score in measured.scores if score.language == language])]
     if measured.human:
         parts += ["## Human sentences", _HUMAN, _human_table(measured.human)]
-    for system in _systems(measured.scores):
+    for system in _systems(measured.scores) if lists_sentences else ():
         parts += [f"## What {system} gets wrong", _wrong_list([score for score in measured.scores if score.system == system])]
     parts += ["## How the peers were run", _PEERS]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -22,6 +22,8 @@ from voice_rl_plugin.understanding.resolve import Situation, Target, resolve, un
 from voice_rl_plugin.understanding.services import Amounts, actions_for
 from voice_rl_plugin.understanding.spans import mend
 
+UNLIKELY = 0.03
+"""An operation on a property is not considered when it is less likely than this times the likeliest."""
 MOST_CANDIDATES = 12
 _FORMS = ("full", "stripped", "partial", "sound", "kind", "area", "previous", "implied")
 _DOMAINS = "light switch fan media_player climate cover lock vacuum scene".split()
@@ -153,11 +155,12 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
     is_unable = False
     any_target = False
     resolved: dict[str, tuple[Target, ...]] = {}
+    least = UNLIKELY * frame.operations[0][1] * frame.properties[0][1]
     for operation, p_operation in frame.operations[:3]:
         if operation in ("none", "yes", "no", "undo", "cancel", "correct"):
             continue
         for prop, p_property in frame.properties[:3]:
-            if p_operation * p_property < 0.01 and options:
+            if p_operation * p_property < least and options:
                 continue
             if operation == "handover":
                 action = handover_action(observation, frame, prop)

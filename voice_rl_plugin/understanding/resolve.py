@@ -554,7 +554,7 @@ def _implied(frame: Frame, situation: Situation, prop: str, *, home_wide: bool) 
             rivals = len(entities)
         targets += [Target(entities=(e,), form="implied", score=0.7, rivals=rivals, is_widened=widened) for e in entities[:4]]
         break
-    return targets if fits else targets + spoken_of
+    return targets or spoken_of
 
 
 def _satellite_player(situation: Situation) -> str | None:
