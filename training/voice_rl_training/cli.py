@@ -239,11 +239,14 @@ def _add_rehearse(commands: Any) -> None:
 def _rehearse(args: argparse.Namespace) -> int:
     import tempfile
 
+    import torch
+
     from voice_rl_plugin.learning.models import ModelStore
     from voice_rl_training.recipe import RECIPES, load_finetune_recipe
     from voice_rl_training.rehearse import rehearse
     from voice_rl_training.retrain import load_home
 
+    torch.set_num_threads(1)  # several are slower where others are busy
     bar = Bar(as_json=False)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
@@ -465,7 +468,9 @@ def _scorecard(args: argparse.Namespace) -> int:
     picture = args.out.parent / "pictures" / f"{args.out.stem}.png"
     draw(measured.scores, picture)
     command = f"voice-rl-train scorecard --only {','.join(names)}" + (" --human data/" if args.human is not None else "")
-    page = to_markdown(measured, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}", lists_sentences=not args.totals)
+    page = to_markdown(
+        measured, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}", lists_sentences=not args.totals
+    )
     args.out.write_text(page, encoding="utf-8")
     print(f"{args.out}, {picture}")
     return 0

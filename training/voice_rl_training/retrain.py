@@ -314,7 +314,7 @@ def farthest_step(
     before = hear_all(champion, golden)
     for share in SHARES:
         mixed = blend(networks, tuned, share)
-        if not Pairs(champion=before, challenger=hear_all(TorchPolicy(*mixed), golden)).lost:
+        if not Pairs(champion=before, challenger=hear_all(TorchPolicy(*mixed), golden)).lost():
             break
     return share, mixed
 

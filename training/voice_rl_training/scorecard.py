@@ -258,7 +258,11 @@ def _readers(home: Home, policy: OnnxPolicy) -> tuple[dict[str, Callable[[HumanS
 
     def we_understand(sentence: HumanSentence) -> bool:
         observation = observe(sentence.text, home=home, index=index, area=area)
-        acting = [frame.operation for frame in decode(policy.read(observation), observation.words) if frame.mood in _ACTING] if observation.words else []
+        acting = (
+            [frame.operation for frame in decode(policy.read(observation), observation.words) if frame.mood in _ACTING]
+            if observation.words
+            else []
+        )
         return bool(acting) and all(operation == sentence.operation for operation in acting)
 
     def we_act(text: str) -> bool:
