@@ -31,6 +31,7 @@ from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options
 from voice_rl_plugin.understanding.features import Observation, observe
 from voice_rl_plugin.understanding.frames import decode
+from voice_rl_plugin.understanding.later import is_for_later
 from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
 from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
@@ -63,6 +64,8 @@ class _Verdict:
     not_for_us: float = 0.0
     asked: int = 0
     detail: str = ""
+    names: bool = False
+    """Whether the clause names a device: then it was hardly talk, and leaving it out would do half of what was asked."""
 
 
 class Decider:
@@ -331,6 +334,7 @@ class Decider:
         for number, frame in enumerate(frames):
             here = replace(situation, previous=before) if number else situation
             verdict = self._judge(observation, frame, here, clauses=len(frames))
+            verdict = replace(verdict, names=bool(frame.spans_of("NAME", "CLASS")))
             verdicts.append(verdict)
             if verdict.outcome == "act":
                 before = verdict.options[0][0].actions
@@ -346,6 +350,8 @@ class Decider:
         mood = frame.mood
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
+        if frame.operation not in ("handover", "query") and is_for_later(observation.words, frame):
+            return _Verdict(outcome="reject", code="scheduled", options=tuple(ranked), not_for_us=not_for_us)
         if _has_no_verb(observation, clause.frame):
             return _Verdict(outcome="reject", code="bare", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "feedback":
@@ -388,6 +394,8 @@ class Decider:
     def _price(self, option: Option, frame: Frame) -> float:
         """Return C of a candidate; one that leaves a word unexplained, or is elsewhere than the room that was meant, is dearer."""
         price = self.costs.of([a.domain for a in option.actions])
+        if all(a.service in _SMALL_STEPS for a in option.actions):
+            price *= self.costs.small_step
         target = option.target
         if target is None:
             return price
@@ -416,7 +424,7 @@ class Decider:
         acting = [v for v in verdicts if v.outcome == "act"]
         asking = [v for v in verdicts if v.outcome == "clarify"]
         refusing = [v for v in verdicts if v.outcome == "reject"]
-        blocking = [v for v in refusing if v.code not in ("prohibition", "chat", "report")] or (
+        blocking = [v for v in refusing if v.code not in ("prohibition", "chat", "report") or (v.names and v.code == "chat")] or (
             refusing if not acting and not asking else []
         )
         if blocking:
@@ -517,12 +525,17 @@ def _unless_named(verdict: _Verdict) -> _Verdict:
     return verdict if names else replace(verdict, outcome="reject", code="report")
 
 
+_SMALL_STEPS = frozenset({"media_player.volume_up", "media_player.volume_down"})
 _NO_VERB = frozenset("the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
 
 
 def _has_no_verb(observation: Observation, frame: Frame) -> bool:
     """Whether a clause is nothing but names: it says of what, and not what to do."""
-    if frame.operation == "same" or not frame.spans_of("NAME", "CLASS", "AREA") or frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE"):
+    if (
+        frame.operation == "same"
+        or not frame.spans_of("NAME", "CLASS", "AREA")
+        or frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE")
+    ):
         return False
     named = {i for span in frame.spans for i in range(span.start, span.end)}
     return all(i in named or observation.words[i] in _NO_VERB for i in range(frame.start, frame.end))

@@ -22,7 +22,7 @@ GAMMA = 0.99
 class Costs:
     """Prices, in units of one right action."""
 
-    wrong: float = 1.25
+    wrong: float = 1.5
     """C: a wrong action on a lamp."""
     ask: float = 0.1
     """c_ask: a question."""
@@ -49,6 +49,9 @@ class Costs:
         }
     )
     """How much dearer a wrong action is in some domains."""
+
+    small_step: float = 0.65
+    """How much cheaper a wrong step of the volume is: one word takes it back."""
 
     def of(self, domains: Sequence[str]) -> float:
         """Return C of an action on some domains."""

@@ -43,6 +43,8 @@ _PROPERTY_DOMAINS = {
 }
 _LOT = frozenset("lot lots way much loads heaps plenty 很多 许多 好多".split())
 _LOT_HAN = ("很多", "许多", "好多", "大幅", "多调", "亮多", "暗多")
+_STATELESS = frozenset({"scene", "script", "button", "input_button"})
+"""Domains without a state that anybody could ask for."""
 _POWER = ("turn_on", "turn_off", "toggle", "open", "close", "start", "stop")
 _PROPERTY_OF_DOMAIN = {
     "light": "brightness",
@@ -210,6 +212,8 @@ def _scope_property(operation: str, prop: str, situation: Situation) -> str:
 def _actions(operation: str, prop: str, target: Target, amounts: Amounts, situation: Situation) -> tuple[tuple[Action, ...], float]:
     entities = target.entities
     if operation == "query":
+        if all(e.domain in _STATELESS for e in entities):
+            return (), 0.0
         return (Action(service="query.state", targets=tuple(sorted(e.id for e in entities))),), 1.0
     if operation == "same":
         actions = tuple(

@@ -108,9 +108,7 @@ _SURE_SIDE = 0.6
 _HEADS = frozenset({TAGS.index("NAME"), TAGS.index("CLASS")})
 
 
-def _cut_where_sides_differ(
-    starts: list[int], operations: NDArray[np.float32], words: Sequence[str], heads: Sequence[bool]
-) -> list[int]:
+def _cut_where_sides_differ(starts: list[int], operations: NDArray[np.float32], words: Sequence[str], heads: Sequence[bool]) -> list[int]:
     """Return the starts with those added where the operation before a connector is surely another than after it.
 
     Args:

@@ -88,6 +88,8 @@ class NameIndex:
     def __init__(self, home: Home) -> None:
         self._forms: dict[tuple[str, ...], list[_Form]] = {}
         self._sounds: dict[str, list[_Form]] = {}
+        self._groups: set[str] = set()
+        """Entities that stand for several: one of the bunk lights is not their group."""
         self._reach: dict[str, int] = {}
         """The length of the longest form that begins with a word."""
         self._heard: dict[tuple[str, ...], tuple[tuple[str, str, float], ...]] = {}
@@ -102,6 +104,7 @@ class NameIndex:
             self._add_names("area", area.id, names)
         place_words = {word for names in self.area_words.values() for words in names for word in words}
         nouns = noun_kinds()
+        self._groups.update(entity.id for entity in home.exposed if entity.members)
         for entity in home.exposed:
             for name in (entity.name, *entity.aliases):
                 words = words_of(name)
@@ -129,7 +132,7 @@ class NameIndex:
         if form.form != "partial":
             for words in _spoken_numbers(form.words):
                 self._add_one(_Form(words, form.thing, form.id, form.form, form.score))
-        if form.thing == "entity" and (other := _other_number(form.words)) is not None:
+        if form.thing == "entity" and form.id not in self._groups and (other := _other_number(form.words)) is not None:
             self._add_one(_Form(other, form.thing, form.id, form.form, 0.97 * form.score), by_sound=False)
 
     def _add_one(self, form: _Form, *, by_sound: bool = True) -> None:

@@ -52,12 +52,15 @@ _SINGULAR_HAN = (
     "那只",
     "这只",
     "那颗",
+    "那根",
+    "这根",
+    "一根",
     "一个",
     "哪盏",
     "某",
 )
 _ALSO = frozenset("too also same likewise well ditto 也 同 样".split())
-_ONE_HAN = ("一盏", "一扇", "开一个", "关一个", "一台", "其中一")
+_ONE_HAN = ("一盏", "一扇", "一根", "一颗", "开一个", "关一个", "一台", "其中一")
 _IMPLIED_DOMAIN = {
     "brightness": "light",
     "color": "light",
@@ -380,7 +383,10 @@ def _named(unit: _Unit, observation: Observation, situation: Situation, *, home_
             continue
         if unit.kind is not None and unit.kind.strict and match.form == "partial" and not members_of(unit.kind, (entity,)):
             continue
-        scored.append((entity, score, match.form, left))
+        if unit.is_singular and entity.members:
+            continue  # one of several is not their group
+        has_other_number = left > 0 and any(w.isdigit() for w in observation.words[match.end : unit.name.end])
+        scored.append((entity, score, match.form, left + 2 if has_other_number else left))  # lantern 4 is not any lantern
     scored.sort(key=lambda item: -item[1])
     if not scored:
         return []

@@ -1,0 +1,23 @@
+"""Words that say "not now": a clock time, a delay, a day. A command that holds one is never carried out at once."""
+
+import re
+from collections.abc import Sequence
+
+from voice_rl_plugin.domain.frame import Frame
+
+_ENGLISH = re.compile(
+    r"\b(?:at|by|around|until|till) (?:noon|midnight|dawn|dusk|sunset|sunrise)\b"
+    r"|\b(?:oclock|tomorrow|tonight|later on)\b"
+    r"|\b(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) (?:am|pm|a m|p m|oclock)\b"
+    r"|\bin (?:\d+|an?|one|two|three|four|five|six|eight|ten|twelve|fifteen|twenty|thirty|forty|sixty|half) (?:an )?(?:more )?(?:seconds?|minutes?|hours?)\b"
+)
+_HAN = re.compile(
+    r"(?:[二三四五六七八九十两]|十[一二]|\d{1,2})点(?:钟|半|整)|(?:早上|上午|中午|下午|晚上|凌晨|今晚|明早|明晚)[一二三四五六七八九十两\d]+点"
+    r"|(?:分钟|小时|钟头|秒钟?)(?:之后|以后|后)|明天|后天|明早|明晚|待会儿?再|等会儿?再|过会儿?再|稍后再?|晚点儿?再"
+)
+
+
+def is_for_later(words: Sequence[str], frame: Frame) -> bool:
+    """Whether a clause names a time that is not now, by words that leave no doubt."""
+    clause = words[frame.start : frame.end]
+    return bool(_ENGLISH.search(" ".join(clause)) or _HAN.search("".join(clause)))
