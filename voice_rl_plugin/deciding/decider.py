@@ -360,8 +360,7 @@ class Decider:
             ranked = [(o, p) for o, p in ranked if o.operation in ("query", "handover")]
         elif frame.moods["question"] < ASKING_CERTAINTY:
             ranked = [(o, p) for o, p in ranked if o.operation != "query"]
-        named = ranked
-        if not named:
+        if not ranked:
             return _Verdict(
                 outcome=self._when_nothing_fits(clause, float(probabilities[-2]), not_for_us),
                 code=_nothing_code(clause),
@@ -370,13 +369,13 @@ class Decider:
                 detail=_unknown_words(observation, frame),
             )
         strange = strange_words(observation, frame)
-        prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in named]
-        choice: Choice = choose([p for _, p in named], prices, not_for_us, self.costs)
-        if choice.outcome != "reject" and (_is_guess(named[0][0]) or _names_unknown_place(observation, frame)):
+        prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in ranked]
+        choice: Choice = choose([p for _, p in ranked], prices, not_for_us, self.costs)
+        if choice.outcome != "reject" and (_is_guess(ranked[0][0]) or _names_unknown_place(observation, frame)):
             choice = Choice(outcome="reject", value=choice.value)
         code = "confident"
         if choice.outcome == "clarify":
-            best = named[0][0]
+            best = ranked[0][0]
             code = "sound" if best.target is not None and best.target.form == "sound" and choice.asked == 1 else "ambiguous"
         elif choice.outcome == "reject":
             code = mood if mood in _REFUSING_MOODS else ("unknown_name" if clause.unknown else "unsure")
@@ -385,7 +384,7 @@ class Decider:
         return _Verdict(
             outcome=choice.outcome,
             code=code,
-            options=tuple(named),
+            options=tuple(ranked),
             not_for_us=not_for_us,
             asked=choice.asked,
             detail=_unknown_words(observation, frame),

@@ -28,7 +28,6 @@ _CONNECTORS = {
 }
 _COMMA = {"en": (", ", ", ", " "), "zh": ("，", "，", "")}
 _BUT = {"en": ("but ", ", but ", ", "), "zh": ("，但是", "，不过", "，", "但")}
-FEEDBACK_OPERATIONS = frozenset({"yes", "no", "undo", "cancel", "correct"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

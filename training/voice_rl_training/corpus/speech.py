@@ -505,9 +505,8 @@ class Speaker:
                         "save for",
                         "excluding",
                         "not",
-                        "all but",
                     ]
-                    pieces += [(rng.choice(joint[:-1]), "O"), *other]
+                    pieces += [(rng.choice(joint), "O"), *other]
         return pieces
 
     def _excepted(self, entity: Entity, kind: Kind) -> list[Piece]:
