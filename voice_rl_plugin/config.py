@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VOICE_RL__"
@@ -98,6 +99,14 @@ class SafetySection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeyondSection:
+    """What may be asked for beyond the house."""
+
+    services: tuple[str, ...] = ()
+    """Out of domain.beyond.SERVICES; each needs somebody who carries it out. What is not here is refused, and that is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostsSection:
     """Prices of being wrong, in units of one right action; empty keys keep the decider's own defaults."""
 
@@ -142,6 +151,7 @@ class Config:
     doors: DoorsSection = field(default_factory=DoorsSection)
     dispatch: DispatchSection = field(default_factory=DispatchSection)
     safety: SafetySection = field(default_factory=SafetySection)
+    beyond: BeyondSection = field(default_factory=BeyondSection)
     costs: CostsSection = field(default_factory=CostsSection)
     learning: LearningSection = field(default_factory=LearningSection)
     store: StoreSection = field(default_factory=StoreSection)
@@ -303,6 +313,11 @@ def _check(config: Config, where: str) -> None:
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")
+    for service in config.beyond.services:
+        if service not in SERVICES:
+            near = difflib.get_close_matches(service, SERVICES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(SERVICES)}"
+            raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
 

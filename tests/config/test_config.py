@@ -123,3 +123,16 @@ def test_shown_settings_are_read_back(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert load_config(write(tmp_path, shown), environ={}).learning.mode == "off"
     assert isinstance(load_config(write(tmp_path, shown), environ={}), Config)
+
+
+def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
+    """Nothing beyond the house is switched on by default; a service that does not exist is an error with the nearest one."""
+    path = tmp_path / "voice_rl.yaml"
+    path.write_text("beyond: {services: [phone.call, search.weather]}\n")
+
+    assert Config().beyond.services == ()
+    assert load_config(path, environ={}).beyond.services == ("phone.call", "search.weather")
+    assert load_config(path, environ={}).to_mapping()["beyond"] == {"services": ["phone.call", "search.weather"]}
+    path.write_text("beyond: {services: [phone.cal]}\n")
+    with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
+        load_config(path, environ={})

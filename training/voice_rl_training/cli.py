@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_scorecard(commands)
     _add_rehearse(commands)
+    _add_ablate(commands)
     return parser
 
 
@@ -210,7 +211,7 @@ def _add_scorecard(commands: Any) -> None:
         example="voice-rl-train scorecard --only apartment,house --human data/",
     )
     parser.add_argument("--cases", metavar="DIR", type=Path, default=Path("tests/cases"), help="homes and cases (default: %(default)s)")
-    parser.add_argument("--only", metavar="NAMES", default="apartment,house", help="the sets to run (default: %(default)s)")
+    parser.add_argument("--only", metavar="NAMES", default="apartment,house,beyond", help="the sets to run (default: %(default)s)")
     parser.add_argument("--totals", action="store_true", help="print no sentence, so that a closing set stays unseen")
     parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing")
     parser.add_argument("--demo-homes", metavar="DIR", type=Path, default=Path("examples"), help="their homes (default: %(default)s)")
@@ -234,6 +235,94 @@ def _add_rehearse(commands: Any) -> None:
     parser.add_argument(
         "--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)"
     )
+
+
+def _add_ablate(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "ablate",
+        "make small bases without one part each, over several seeds, and compare them; an interrupted run goes on where it stopped",
+        run=_ablate,
+        example="voice-rl-train ablate --seeds 1,2,3 --only base,no_ngram --human data/ --out docs/ablation.md",
+    )
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="how the base is made; the shipped ablation.yaml when missing")
+    parser.add_argument("--seeds", metavar="NUMBERS", default="1,2,3", help="one run of each variant a seed (default: %(default)s)")
+    parser.add_argument(
+        "--only",
+        metavar="NAMES",
+        help="of base, no_ngram, no_lexical, no_phonetics, no_human, no_phrasebook; the base always runs (default: all)",
+    )
+    parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing, and no_human is refused")
+    parser.add_argument("--cases", metavar="DIR", type=Path, default=Path("tests/cases"), help="homes and cases (default: %(default)s)")
+    parser.add_argument("--homes", metavar="NAMES", default="apartment,house,villa,studio", help="the homes (default: %(default)s)")
+    parser.add_argument("--samples", metavar="N", type=int, default=1000, help="the stranger's, a language (default: %(default)s)")
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        type=Path,
+        default=Path("build/ablation"),
+        help="corpora, checkpoints and results.jsonl; take another one after a change of the corpus or the code (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--processes", metavar="N", type=int, default=os.cpu_count() or 1, help="processes that make the corpus (default: %(default)s)"
+    )
+    parser.add_argument("--threads", metavar="N", type=int, default=2, help="threads of torch (default: %(default)s)")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("docs/ablation.md"), help="the page (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="progress as JSON lines")
+
+
+def _ablate(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    import torch
+
+    from voice_rl_training.ablation import BASE as WHOLE
+    from voice_rl_training.ablation import RESULTS_FILE, VARIANTS, Result, ablate, read_sentences, to_markdown
+    from voice_rl_training.recipe import RECIPES, load_recipe
+
+    only = _listed(args.only) if args.only is not None else list(VARIANTS)
+    if unknown := [name for name in only if name not in VARIANTS]:
+        raise ConfigError(f"--only: expected names of {', '.join(VARIANTS)}, got {unknown[0]!r}")
+    seeds = _listed(args.seeds)
+    if not seeds or not all(seed.isdecimal() for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds: expected different whole numbers like 1,2,3, got {args.seeds!r}")
+    if min(args.samples, args.processes, args.threads) < 1:
+        raise ConfigError("--samples, --processes and --threads: expected at least 1")
+    torch.set_num_threads(args.threads)
+    recipe = load_recipe(args.recipe or RECIPES / "ablation.yaml")
+    command = f"voice-rl-train ablate --recipe {(args.recipe or RECIPES / 'ablation.yaml').name} --seeds {','.join(seeds)}"
+    command += (f" --only {','.join(only)}" if args.only is not None else "") + (" --human data/" if args.human is not None else "")
+    command += f" --homes {','.join(_listed(args.homes))} --samples {args.samples} --threads {args.threads}"
+    shown = recipe if args.human is not None else replace(recipe, human=False)
+    bar = Bar(as_json=args.json)
+
+    def write(results: list[Result]) -> None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(to_markdown(results, recipe=shown, command=command), encoding="utf-8")
+
+    try:
+        ablate(
+            recipe,
+            seeds=[int(seed) for seed in seeds],
+            variants=[variant for name, variant in VARIANTS.items() if name in only or name == WHOLE],
+            sentences=read_sentences(args.cases, _listed(args.homes), args.samples),
+            human=args.human,
+            work=args.work,
+            processes=args.processes,
+            progress=bar,
+            told=write,
+        )
+    except KeyboardInterrupt:
+        bar.close()
+        print(f"stopped; the same command goes on from {args.work}", file=sys.stderr)
+        return EXIT_STOPPED
+    bar.close()
+    print(f"{args.out}, {args.work / RESULTS_FILE}")
+    return 0
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _rehearse(args: argparse.Namespace) -> int:

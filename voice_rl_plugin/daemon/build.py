@@ -1,5 +1,6 @@
 """The composition root: makes the real parts out of the configuration."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
             store=ExperienceStore(config.store.path),
             models=ModelStore(config.models.path),
             executor=executor,
-            make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs),
+            make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs, beyond=config.beyond.services),
             load_policy=load_policy,
             probe_model=probe_in_child,
             file_home=file_home,
@@ -66,10 +67,10 @@ def load_policy(folder: Path) -> "Policy":
     return OnnxPolicy.load(folder)
 
 
-def make_decider(policy: "Policy", home: Home, memory: Memory, costs: CostsSection) -> Decider:
-    """Make the brain with the configured costs."""
+def make_decider(policy: "Policy", home: Home, memory: Memory, costs: CostsSection, *, beyond: Collection[str] = ()) -> Decider:
+    """Make the brain with the configured costs, and what is switched on beyond the house."""
     from voice_rl_plugin.deciding.decider import Decider as RealDecider  # noqa: PLC0415
     from voice_rl_plugin.deciding.value import Costs  # noqa: PLC0415
 
     named = {name: value for name in ("wrong", "ask", "missed") if (value := getattr(costs, name)) is not None}
-    return RealDecider(policy=policy, home=home, memory=memory, costs=Costs(**named))
+    return RealDecider(policy=policy, home=home, memory=memory, costs=Costs(**named), beyond=beyond)

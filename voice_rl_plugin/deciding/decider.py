@@ -3,10 +3,12 @@
 dialogue (an answer, a judgement of the last decision) -> memory -> policy: clauses -> candidates -> value -> safety -> Decision
 """
 
+import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from voice_rl_plugin.deciding.beyond import CANNOT
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
 from voice_rl_plugin.deciding.safety import any_risky
@@ -23,11 +25,13 @@ from voice_rl_plugin.deciding.wording import (
     tell_states,
 )
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.domain.frame import Frame
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.understanding.beyond import missing_slot, service_asked
 from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options
 from voice_rl_plugin.understanding.features import Observation, observe
 from voice_rl_plugin.understanding.frames import decode
@@ -36,7 +40,7 @@ from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
 from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
 from voice_rl_plugin.understanding.services import is_able
-from voice_rl_plugin.understanding.strange import strange_words
+from voice_rl_plugin.understanding.strange import is_plain, strange_words
 from voice_rl_plugin.understanding.text import detect_language, join, tokenise
 
 MANY_TARGETS = 8
@@ -49,6 +53,8 @@ ASKING_CERTAINTY = 0.25
 """A clause that is less likely than this a question is not answered as one."""
 KNOWN_PLACE_CERTAINTY = 0.8
 """A span that is a room with more than this certainty must be one of the home's."""
+SURE_OPERATION = 0.8
+"""A value is asked for only where it is this likely that one is to be set."""
 _REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
 _NO_FRAMES: tuple[Frame, ...] = ()
 
@@ -69,12 +75,21 @@ class _Verdict:
 
 
 class Decider:
-    """Decides utterances in one home with one policy; keeps no state between two utterances but the memory it was given."""
+    """Decides utterances in one home with one policy; keeps no state between two utterances but the memory it was given.
 
-    def __init__(self, *, policy: Policy, home: Home, memory: Memory, costs: Costs | None = None) -> None:
+    Args:
+        policy: reads and scores.
+        home: what can be done.
+        memory: what was learned by heart.
+        costs: prices; the defaults when missing.
+        beyond: the services beyond the house that are switched on.
+    """
+
+    def __init__(self, *, policy: Policy, home: Home, memory: Memory, costs: Costs | None = None, beyond: Collection[str] = ()) -> None:
         self.policy = policy
         self.memory = memory
         self.costs = costs or Costs()
+        self.beyond = frozenset(beyond)
         self.home = home
         self._index = NameIndex(home)
 
@@ -226,8 +241,10 @@ class Decider:
         )
 
     def _is_possible(self, actions: Sequence[Action]) -> bool:
-        """Whether every target still exists, is exposed, and is able to."""
+        """Whether every target still exists, is exposed, and is able to, and what lies beyond the house is switched on."""
         for action in actions:
+            if self._is_off(action.service):
+                return False
             for entity_id in action.targets:
                 entity = self.home.entity_by_id.get(entity_id)
                 if entity is None or not entity.exposed or not is_able(entity, action.service, action.data):
@@ -342,7 +359,7 @@ class Decider:
 
     def _judge(self, observation: Observation, frame: Frame, situation: Situation, *, clauses: int) -> _Verdict:
         """Decide one clause."""
-        clause = clause_options(observation, frame, situation, clauses=clauses)
+        clause = clause_options(observation, frame, situation, clauses=clauses, beyond=self.beyond)
         probabilities = self.policy.score(clause.features, clause.context)
         count = len(clause.options)
         not_for_us = float(probabilities[-1])
@@ -350,19 +367,32 @@ class Decider:
         mood = frame.mood
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
-        if frame.operation not in ("handover", "query") and is_for_later(observation.words, frame):
+        asked = service_asked(frame)
+        if asked and mood in _REFUSING_MOODS:
+            return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=not_for_us)
+        if (frame.operation not in ("handover", "query") and is_for_later(observation.words, frame)) or (
+            asked in _AT_ONCE and is_for_later(_without_titles(observation.words, clause.frame), frame)
+        ):
             return _Verdict(outcome="reject", code="scheduled", options=tuple(ranked), not_for_us=not_for_us)
         if _has_no_verb(observation, clause.frame):
             return _Verdict(outcome="reject", code="bare", options=tuple(ranked), not_for_us=not_for_us)
+        if frame.operation != "query" and _TAG_QUESTION.search(" ".join(observation.words[frame.start : frame.end])):
+            return _Verdict(outcome="reject", code="question", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "feedback":
             return _Verdict(outcome="reject", code="chat", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "question":
             ranked = [(o, p) for o, p in ranked if o.operation in ("query", "handover")]
         elif frame.moods["question"] < ASKING_CERTAINTY:
             ranked = [(o, p) for o, p in ranked if o.operation != "query"]
+        lacking = missing_slot(clause.frame)
+        if self._is_off(asked) and not_for_us < 0.5:
+            return _Verdict(outcome="reject", code="not_switched_on", options=tuple(ranked), not_for_us=not_for_us, detail=asked)
+        if lacking and mood in ("command", "wish") and not_for_us < 0.5:
+            return _Verdict(outcome="clarify", code=f"no_{lacking}", options=tuple(ranked), not_for_us=not_for_us)
+        ranked = [(o, p) for o, p in ranked if not any(self._is_off(a.service) for a in o.actions)]
         if not ranked:
             return _Verdict(
-                outcome=self._when_nothing_fits(clause, float(probabilities[-2]), not_for_us),
+                outcome=self._when_nothing_fits(clause, float(probabilities[-2])),
                 code=_nothing_code(clause),
                 options=tuple(ranked),
                 not_for_us=not_for_us,
@@ -371,7 +401,7 @@ class Decider:
         strange = strange_words(observation, frame)
         prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in ranked]
         choice: Choice = choose([p for _, p in ranked], prices, not_for_us, self.costs)
-        if choice.outcome != "reject" and (_is_guess(ranked[0][0]) or _names_unknown_place(observation, frame)):
+        if choice.outcome != "reject" and (_is_guess(ranked[0][0], observation, clause.frame) or _names_unknown_place(observation, frame)):
             choice = Choice(outcome="reject", value=choice.value)
         code = "confident"
         if choice.outcome == "clarify":
@@ -390,6 +420,10 @@ class Decider:
             detail=_unknown_words(observation, frame),
         )
 
+    def _is_off(self, service: str) -> bool:
+        """Whether a service lies beyond the house and is not switched on."""
+        return service in SERVICES and service not in self.beyond
+
     def _price(self, option: Option, frame: Frame) -> float:
         """Return C of a candidate; one that leaves a word unexplained, or is elsewhere than the room that was meant, is dearer."""
         price = self.costs.of([a.domain for a in option.actions])
@@ -402,9 +436,9 @@ class Decider:
         is_loose = target.unmatched > 0 or target.has_area_conflict or is_elsewhere
         return price * self.costs.unexplained if is_loose else price
 
-    def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float, not_for_us: float) -> str:
+    def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float) -> str:
         """Return whether to ask or to refuse where no candidate may act."""
-        if clause.has_destroyed_value and not_for_us < 0.5:
+        if clause.frame.mood in ("command", "wish") and not clause.unknown and (clause.has_destroyed_value or _lacks_value(clause)):
             return "clarify"
         return "clarify" if none_of_these > 0.75 and not clause.unknown and not clause.is_unable else "reject"
 
@@ -445,6 +479,8 @@ class Decider:
         if all(a.service == "query.state" for a in actions):
             told = tell_states([t for a in actions for t in a.targets], self.home, situation.states, base.language)
         code = "told" if told else ("forwarded" if all(a.domain == "intent" for a in actions) else "confident")
+        if actions and all(a.service in SERVICES for a in actions):
+            code, told = "sent", describe(actions, self.home, base.language)
         return replace(
             base,
             outcome="act",
@@ -498,6 +534,8 @@ class Decider:
     def _refuse(self, base: Decision, code: str, *, name: str = "") -> Decision:
         if code == "unknown_name" and not name:
             code = "no_target"
+        if code == "not_switched_on":
+            name = CANNOT[base.language][name]
         return replace(base, outcome="reject", reason=reason(code, base.language, name=name), reason_code=code)
 
     def _candidate(self, actions: Sequence[Action], probability: float, language: str) -> Candidate:
@@ -525,7 +563,20 @@ def _unless_named(verdict: _Verdict) -> _Verdict:
 
 
 _SMALL_STEPS = frozenset({"media_player.volume_up", "media_player.volume_down"})
-_NO_VERB = frozenset("the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
+_TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt it|didnt (?:i|we|you|he|she)) ?\??$")
+_NO_VERB = frozenset("? the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
+
+
+_VOWELS = frozenset("aeiou")
+_SPELT = frozenset("tv tvs ac pc dvd hdtv led hq ps nas".split())
+_AT_ONCE = frozenset({"phone.call", "phone.message", "navigation.route"})
+"""What is done at once or not at all; a question about tomorrow's traffic may be asked now."""
+
+
+def _without_titles(words: Sequence[str], frame: Frame) -> list[str]:
+    """Return the words with those of a message, a contact or a place blanked: "text mum see you tomorrow" is not for later."""
+    inside = {i for span in frame.spans_of("CONTENT", "CONTACT", "PLACE") for i in range(span.start, span.end)}
+    return ["" if i in inside else word for i, word in enumerate(words)]
 
 
 def _has_no_verb(observation: Observation, frame: Frame) -> bool:
@@ -540,9 +591,26 @@ def _has_no_verb(observation: Observation, frame: Frame) -> bool:
     return all(i in named or observation.words[i] in _NO_VERB for i in range(frame.start, frame.end))
 
 
-def _is_guess(option: Option) -> bool:
-    """Whether the best candidate is only the kind of a device whose name this home does not have: "grandad's lamp"."""
-    return option.target is not None and option.target.form in ("kind", "area") and option.target.unmatched > 0
+def _is_guess(option: Option, observation: Observation, frame: Frame) -> bool:
+    """Whether the best candidate is only the kind, or shares only a part of the name, of a device that this home does not have.
+
+    "grandad's lamp" is not the desk lamp; but a name with a word that is none ("the mrrph lamp") was misheard, and may be asked about.
+    """
+    target = option.target
+    if target is None or not target.unmatched:
+        return False
+    if target.form in ("kind", "area"):
+        return not _is_garbled(observation, frame) or target.has_area_conflict
+    return target.form == "partial" and not _is_garbled(observation, frame)
+
+
+def _is_garbled(observation: Observation, frame: Frame) -> bool:
+    """Whether a name holds a word without a vowel between its consonants, as a recogniser writes what it could not hear."""
+    return any(
+        word.isascii() and word.isalpha() and len(word) > 1 and _VOWELS.isdisjoint(word) and not is_plain(word) and word not in _SPELT
+        for span in frame.spans_of("NAME", "CLASS")
+        for word in observation.words[span.start : span.end]
+    )
 
 
 def _names_unknown_place(observation: Observation, frame: Frame) -> bool:
@@ -553,8 +621,16 @@ def _names_unknown_place(observation: Observation, frame: Frame) -> bool:
     )
 
 
+def _lacks_value(clause: ClauseOptions) -> bool:
+    """Whether something is to be set on a device that is named, and to what was not said or not heard."""
+    frame = clause.frame
+    return not frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE") and (
+        frame.operation == "set" and frame.operations[0][1] > SURE_OPERATION and bool(frame.spans_of("NAME", "CLASS")) and clause.is_unable
+    )
+
+
 def _nothing_code(clause: ClauseOptions) -> str:
-    if clause.has_destroyed_value:
+    if clause.has_destroyed_value or _lacks_value(clause):
         return "value"
     if clause.unknown:
         return "unknown_name"

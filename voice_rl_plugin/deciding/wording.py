@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
+from voice_rl_plugin.deciding.beyond import OPEN_QUESTIONS, tell_beyond
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.home import Entity, Home, States
 from voice_rl_plugin.understanding.colours import COLORS
 from voice_rl_plugin.understanding.text import is_han
@@ -35,6 +37,11 @@ REASONS: dict[str, dict[str, str]] = {
         "no_model": "I have no model loaded, so I do nothing.",
         "stale": "That was too long ago.",
         "forwarded": "Home Assistant does that itself.",
+        "sent": "I am {percent} sure that you want me to {text}.",
+        "not_switched_on": "I can't {name}: this is not switched on.",
+        "no_contact": "You did not say whom.",
+        "no_place": "You did not say where to.",
+        "no_text": "You did not say what to translate.",
         "told": "{text}",
     },
     "zh": {
@@ -64,6 +71,11 @@ REASONS: dict[str, dict[str, str]] = {
         "no_model": "没有加载模型，所以我什么都不做。",
         "stale": "这已经是很久以前的事了。",
         "forwarded": "这件事由Home Assistant来做。",
+        "sent": "我有{percent}的把握您要我{text}。",
+        "not_switched_on": "我不能{name}：这个功能没有开启。",
+        "no_contact": "您没说是谁。",
+        "no_place": "您没说去哪里。",
+        "no_text": "您没说要翻译什么。",
         "told": "{text}",
     },
 }
@@ -221,6 +233,9 @@ def describe(actions: Sequence[Action], home: Home, language: str, *, with_area:
         if action.domain == "intent":
             parts.append(_INTENTS[language].get(service, _INTENTS[language][""]))
             continue
+        if action.service in SERVICES:
+            parts.append(tell_beyond(action, language))
+            continue
         parts.append(_tell(action, name_targets(action.targets, home, language, with_area=with_area), language))
     return ("，再" if language == "zh" else ", then ").join(parts)
 
@@ -318,6 +333,8 @@ def question_between(labels: Sequence[str], language: str) -> str:
 
 def open_question(code: str, language: str) -> str:
     """Return a question that offers nothing, for when only the wish to act was understood."""
+    if code in OPEN_QUESTIONS[language]:
+        return OPEN_QUESTIONS[language][code]
     if code == "value":
         return "要调到多少？" if language == "zh" else "To what value?"
     return "您是指哪一个？" if language == "zh" else "Which one do you mean?"

@@ -72,6 +72,15 @@ def _spoken_numbers(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [variant for variant in variants if variant != words]
 
 
+def _counts(words: tuple[str, ...]) -> list[str]:
+    """Return the numbers among some words as digits: spot 3 never sounds like spot 2."""
+    return [
+        str(_ENGLISH_DIGITS.index(w)) if w in _ENGLISH_DIGITS else (str(_HAN_DIGITS.index(w)) if w in _HAN_DIGITS else w)
+        for w in words
+        if w.isdigit() or w in _ENGLISH_DIGITS or w in _HAN_DIGITS
+    ]
+
+
 def _other_number(words: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return an English name with its last word as a plural, or back: the venetian blinds are the venetians, the sheers a sheer."""
     last = words[-1]
@@ -227,7 +236,7 @@ class NameIndex:
         if ("-" in key or (len(key) > 1 and sum(map(len, window)) > 3)) and len(key) <= 14:
             for probe in (key, *neighbours(key)):
                 for form in self._sounds.get(probe, ()):
-                    if (form.thing, form.id) not in best and form.words != window:
+                    if (form.thing, form.id) not in best and form.words != window and _counts(window) == _counts(form.words):
                         alike = likeness(window, form.words)
                         if alike >= SOUND_LIKENESS:
                             best[form.thing, form.id] = alike
