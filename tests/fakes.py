@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voice_rl_plugin.deciding.aliases import TaughtName
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import Heard, Turn
@@ -220,6 +221,10 @@ class FakeDecider:
     def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
         """Whether a correction may be learned by heart."""
         return bool(utterance.text) and not any_risky(actions, self.home)
+
+    def name_taught(self, utterance: Utterance, actions: Sequence[Action]) -> TaughtName | None:
+        """Take "the gizmo" for the name of what was meant."""
+        return TaughtName("gizmo", actions[0].targets[0]) if "gizmo" in utterance.text and actions else None
 
     def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
         """Decide a correction by heart."""

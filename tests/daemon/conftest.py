@@ -57,6 +57,23 @@ class FakeModels:
             raise ModelError(f"model {version}: is not there")
         self._write([*self._lines(), version])
 
+    def folder_of(self, version: str) -> Path:
+        """Return where a name would be."""
+        return self.folder / version
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion, if it was promoted here."""
+        lines = self._lines()
+        return Trial(version=lines[-1], former=lines[-2], since=0.0) if self.on_trial and len(lines) > 1 else None
+
+    def end_trial(self, version: str) -> None:
+        """End the trial."""
+        self.on_trial = self.on_trial and version != self.champion_version()
+
+    def challenger_version(self) -> str | None:
+        """Return what runs in shadow."""
+        return self.challenger
+
     def rollback(self, *, at: float) -> str:
         """Go back to the former one."""
         del at

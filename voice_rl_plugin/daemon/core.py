@@ -60,7 +60,13 @@ class Daemon:
             config.store.path, states_topic=config.home.states_topic, file_home=parts.file_home, risky=frozenset(config.safety.risky)
         )
         self._conversations = Conversations()
-        self._brain = Brain(parts, outlet=outlet, home=surroundings.home, on_loaded=lambda loaded: self._later(self._take_champion, loaded))
+        self._brain = Brain(
+            parts,
+            outlet=outlet,
+            home=surroundings.home,
+            on_loaded=lambda loaded: self._later(self._take_champion, loaded),
+            on_challenger=lambda loaded: self._later(self._brain.take_challenger, loaded),
+        )
         self._execution = Execution(
             parts.executor,
             broker=parts.broker,
@@ -191,6 +197,7 @@ class Daemon:
             self._metrics_at = mono
             if self._mode.stores:
                 self._outlet.guard(self._brain.reload_memory)
+            self._outlet.guard(lambda: self._brain.look_at_trial(now=self._clock.now()))
             self._announce()
 
     def _close(self) -> None:
@@ -277,7 +284,8 @@ class Daemon:
             return
         if heard.decision.outcome == "act" and not was_asked and any_risky(heard.decision.actions, self._surroundings.home):
             raise VoiceRlError("a risky action was decided without a question; it was not carried out")
-        self._decisions.carry_out(heard.decision, message=message)
+        corrects = heard.feedback.decision_id if heard.feedback is not None and heard.feedback.correction else None
+        self._decisions.carry_out(heard.decision, message=message, corrects=corrects)
 
     def _confirm(self, message: Message, level: str | None) -> None:
         confirmation = native.parse_confirm(message.payload, area=level, home=self._surroundings.home)
