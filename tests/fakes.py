@@ -244,6 +244,8 @@ class FakeDecider:
             "policy_version": self.policy.version,
             "confidence": 0.9,
         }
+        if self.policy.version == "contrary" and utterance.text == "turn on the lamp":
+            return Heard(decision=Decision(outcome="act", actions=(DESK,), **decided))
         entry = self.memory.recall(utterance.text, utterance.area)
         if entry is not None and entry.is_contested:
             rivals = tuple(Candidate(actions=actions, probability=0.5) for actions in (entry.actions, entry.rival or ()))

@@ -47,8 +47,8 @@ class Models(Protocol):
     def challenger_version(self) -> str | None:
         """Return the version that runs in shadow, if any."""
 
-    def folder(self, version: str) -> Path:
-        """Return where a version is."""
+    def challenger(self, version: str) -> Path:
+        """Return the verified folder of a version that is to run in shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from voice_rl_plugin.deciding.wording import describe, question_between, reason
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.home import Home
+from voice_rl_plugin.errors import ModelError
 
 if TYPE_CHECKING:  # at run time it would load onnxruntime for every command
     from pathlib import Path
@@ -166,10 +167,13 @@ class Shadow:
 
     def _load_wanted(self, version: str) -> None:
         try:
-            policy = self._load(self._models.folder(version))
-        except Exception as problem:
-            _LOGGER.warning("the challenger %s cannot be loaded: %s", version, problem)
-            self._on_loaded((version, None, str(problem)))
+            policy = self._load(self._models.challenger(version))
+        except ModelError as error:
+            self._on_loaded((version, None, str(error)))
+            return
+        except Exception as error:
+            _LOGGER.exception("the challenger %s cannot be loaded", version)
+            self._on_loaded((version, None, f"{type(error).__name__}: {error}"))
             return
         self._on_loaded((version, policy, ""))
 

@@ -196,7 +196,7 @@ _COMMAND_WORDS = frozenset(
         "louder quieter brighter dimmer darker lighter softer warmer cooler colder hotter faster slower higher bit little more less much "
         "too very really now again later soon then here there home room house everybody everyone "
         "volume sound music song brightness temperature heat speed color colour percent degrees degree half full max min "
-        "yes no not never ok okay hey hi hello right left first second third last same just only also still so but or if than "
+        "number thing things stuff yes no not never ok okay hey hi hello right left first second third last same just only also still so but or if than "
         "meant mean said say wrong correct undo cancel "
         "那 个 盏 台 只 把 将 给 请 让 叫 帮 我 你 您 他 她 它 们 咱 打 开 关 闭 停 暂 播 放 调 设 换 切 升 降 增 减 锁 解 启 动 静 的 了 吧 啦 看 听 有 里 屋 呢 吗 啊 呀 嘛 吗 么 "
         "一 二 两 三 四 五 六 七 八 九 十 百 半 度 点 些 下 再 就 都 全 别 不 没 是 要 想 能 可 以 会 在 到 去 来 从 上 这 那 哪 谁 什 怎 为 因 "

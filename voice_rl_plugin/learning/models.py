@@ -381,6 +381,15 @@ class ModelStore:
             _LOGGER.error("%s: damaged (%s); nothing runs in shadow", self.path / CHALLENGER, error)  # noqa: TRY400 - the message says it all
             return None
 
+    def challenger(self, version: str) -> Path:
+        """Return the folder of a version that is to run in shadow.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        self.verify(version)
+        return self.folder(version)
+
     def challenge(self, version: str | None) -> None:
         """Have a version run in shadow beside the champion; None ends it.
 
