@@ -181,9 +181,14 @@ def _is_strange(observation: Observation, frame: Frame, start: int, end: int) ->
         return True
     if any(word.isalpha() and not is_plain(word) for word in window):
         return True
+    before = ("", "", *observation.words[:start])
+    if before[-1] in ("the", "my", "our") and before[-2] not in _PLACING:
+        return True
     return any(span.start < end and span.end > start for span in frame.spans_of("NAME", "CONTENT"))
 
 
+_PLACING = frozenset("in at over under by for from with of near behind".split())
+"""What follows these is where, not what."""
 _COLOUR_WORDS = frozenset(words_of(name) for names in (*COLORS.values(), *WHITES.values(), *HVAC_MODES.values()) for name in names)
 _COMMAND_WORDS = frozenset(
     (
@@ -207,5 +212,5 @@ _COMMAND_WORDS = frozenset(
 _CHINESE_WORDS = frozenset(
     tuple(word)
     for word in "声音 音量 音乐 亮度 光线 灯光 温度 颜色 速度 风速 风量 歌曲 电影 节目 频道 屏幕 画面 模式 时间 时候 现在 马上 赶紧 快点 稍微 有点 家里 屋里 "
-    "房间 房子 里面 外面 这边 那边 左边 右边 前面 后面 东西 所有 大家 宝贝 亲爱 师傅 老公 老婆 妈妈 爸爸 小爱 小度 麻烦 辛苦 开心 热 冷 亮 暗 黑 吵 闷".split()
+    "房间 房子 里面 外面 这边 那边 左边 右边 前面 后面 东西 所有 大家 宝贝 亲爱 师傅 老公 老婆 妈妈 爸爸 小爱 小度 麻烦 辛苦 开心 亮一 亮点 亮些 暗一 暗点 暗些 大声 小声".split()
 )
