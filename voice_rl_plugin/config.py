@@ -126,6 +126,14 @@ class LearningSection:
     """`on`; `off` stores decisions but learns nothing; `guest` acts and stores nothing."""
     trainer: str = "voice-rl-train"
     """The command that `<prefix>/train/set start` runs as `<trainer> retrain`."""
+    canary_decisions: int = 300
+    """A new model is on trial for this many of its decisions: it is rolled back when people deny it more often than the one before; 0 is never."""
+    canary_least: int = 30
+    """It is looked at each time it has made this many more."""
+    canary_level: float = 0.05
+    """The chance, over the whole trial, that a model no worse than the one before is rolled back."""
+    shadow_questions_per_hour: int = 0
+    """Where a challenger in shadow would act otherwise, this often an hour it is asked which is right; 0 is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +318,10 @@ def _check(config: Config, where: str) -> None:
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
+    _check_range(config.learning.canary_decisions, 0, 100_000, f"{where}: learning.canary_decisions")
+    _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
+    _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")
+    _check_range(config.learning.shadow_questions_per_hour, 0, 60, f"{where}: learning.shadow_questions_per_hour")
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")

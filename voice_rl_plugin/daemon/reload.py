@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.models import Trial
 
 if TYPE_CHECKING:  # at run time it would load onnxruntime for every command
     from voice_rl_plugin.understanding.onnx_policy import Policy
@@ -36,6 +37,18 @@ class Models(Protocol):
 
     def rollback(self, *, at: float) -> str:
         """Make the former champion the champion again."""
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion, if it is on one."""
+
+    def end_trial(self, version: str) -> None:
+        """Note that a champion has passed its trial."""
+
+    def challenger_version(self) -> str | None:
+        """Return the version that runs in shadow, if any."""
+
+    def challenger(self, version: str) -> Path:
+        """Return the verified folder of a version that is to run in shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What is said to people: reasons, questions and answers, in English and Chinese."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from voice_rl_plugin.deciding.beyond import OPEN_QUESTIONS, tell_beyond
 from voice_rl_plugin.domain.action import Action
@@ -13,6 +14,7 @@ REASONS: dict[str, dict[str, str]] = {
     "en": {
         "confident": "I am {percent} sure that this is what you meant.",
         "memory": "Because you corrected me on these words before.",
+        "alias": "Because you told me on {date} that {names}.",
         "answered": "Because you answered my question.",
         "corrected": "Because you corrected me just now.",
         "ambiguous": "Several things fit equally well.",
@@ -47,6 +49,7 @@ REASONS: dict[str, dict[str, str]] = {
     "zh": {
         "confident": "我有{percent}的把握是这个意思。",
         "memory": "因为您之前纠正过我这句话。",
+        "alias": "因为您在{date}告诉过我{names}。",
         "answered": "因为您回答了我的问题。",
         "corrected": "因为您刚才纠正了我。",
         "ambiguous": "有几个都符合。",
@@ -194,6 +197,24 @@ _STATES_ZH = {
 def reason(code: str, language: str, **values: object) -> str:
     """Return a reason in words."""
     return REASONS[language][code].format(**values)
+
+
+def reason_alias(taught: Sequence[tuple[str, str]], at: float, language: str) -> str:
+    """Return the reason of what was decided by names that corrections taught.
+
+    Args:
+        taught: each name as it was said, with what it is the name of.
+        at: when the last of them was taught, in Unix seconds.
+        language: `en` or `zh`.
+    """
+    day = datetime.fromtimestamp(at).astimezone()
+    if language == "zh":
+        return reason("alias", language, date=f"{day.year}年{day.month}月{day.day}日", names="，".join(f"“{a}”就是{b}" for a, b in taught))
+    date = f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return reason("alias", language, date=date, names=" and ".join(f"'{a}' is the {b}" for a, b in taught))
+
+
+_MONTHS = "January February March April May June July August September October November December".split()
 
 
 def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area: bool | Collection[str] = False) -> str:

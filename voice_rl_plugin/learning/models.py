@@ -1,7 +1,8 @@
 """The model store: one folder a version, a manifest that pins every byte of it, a pointer that names the champion.
 
 models/
-|-- champion               {"version", "previous": [...], "changed_at"}, replaced atomically
+|-- champion               {"version", "previous": [...], "changed_at", "on_trial"}, replaced atomically
+|-- challenger             the version that runs in shadow beside the champion, if any
 `-- 2026-11-23-1/
     |-- policy.onnx
     |-- model_card.md
@@ -34,6 +35,7 @@ BASE = "base"
 BASE_FOLDER = Path(__file__).parents[1] / "models" / BASE
 MANIFEST = "manifest.json"
 POINTER = "champion"
+CHALLENGER = "challenger"
 MODEL = "policy.onnx"
 CARD = "model_card.md"
 
@@ -58,6 +60,16 @@ resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
 from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
 OnnxPolicy.load(Path(sys.argv[1]))
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A new champion that has yet to show that people deny it no more often than the former one."""
+
+    version: str
+    former: str
+    since: float
+    """Unix seconds of the promotion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +352,62 @@ class ModelStore:
                 self._probe(self.folder(version))
         pointer = self._read_pointer()
         if pointer["version"] != version:
-            self._write_pointer(version, [*pointer["previous"], pointer["version"]], at)
+            self._write_pointer(version, [*pointer["previous"], pointer["version"]], at, on_trial=True)
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion; None when it has none, or has passed it."""
+        pointer = self._read_pointer()
+        if not pointer["on_trial"] or not pointer["previous"]:
+            return None
+        return Trial(version=pointer["version"], former=pointer["previous"][-1], since=pointer["changed_at"])
+
+    def end_trial(self, version: str) -> None:
+        """Note that a champion has passed its trial; another champion's trial goes on.
+
+        Raises:
+            ModelError: the pointer cannot be written; the trial goes on.
+        """
+        pointer = self._read_pointer()
+        if pointer["version"] == version and pointer["on_trial"]:
+            self._write_pointer(version, pointer["previous"], pointer["changed_at"])
+
+    def challenger_version(self) -> str | None:
+        """Return the version that runs in shadow beside the champion; None when there is none."""
+        try:
+            return check_version((self.path / CHALLENGER).read_text(encoding="utf-8").strip(), where=str(self.path / CHALLENGER))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError, ModelError) as error:
+            _LOGGER.error("%s: damaged (%s); nothing runs in shadow", self.path / CHALLENGER, error)  # noqa: TRY400 - the message says it all
+            return None
+
+    def challenger(self, version: str) -> Path:
+        """Return the folder of a version that is to run in shadow.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        self.verify(version)
+        return self.folder(version)
+
+    def challenge(self, version: str | None) -> None:
+        """Have a version run in shadow beside the champion; None ends it.
+
+        Raises:
+            ModelError: it does not verify or load, or the store cannot be written.
+        """
+        if version is not None:
+            self.verify(version)
+            if self._probe is not None:
+                self._probe(self.folder(version))
+        try:
+            if version is None:
+                (self.path / CHALLENGER).unlink(missing_ok=True)
+            else:
+                self.path.mkdir(parents=True, exist_ok=True)
+                _replace_file(self.path / CHALLENGER, version)
+        except OSError as error:
+            raise ModelError(f"{self.path / CHALLENGER}: cannot be written: {error.strerror}") from error
 
     def rollback(self, *, at: float) -> str:
         """Make the former champion the champion again and return its version.
@@ -388,21 +455,25 @@ class ModelStore:
             version, previous = pointer["version"], pointer["previous"]
             for name in (version, *previous):
                 check_version(name, where=str(self.pointer))
+            changed_at, on_trial = float(pointer.get("changed_at", 0.0)), pointer.get("on_trial") is True
         except FileNotFoundError:
-            return {"version": BASE, "previous": []}
+            return dict(_NO_POINTER)
         except (OSError, ValueError, KeyError, TypeError, ModelError) as error:
             _LOGGER.error("%s: damaged (%s); the shipped model is used", self.pointer, error)  # noqa: TRY400 - the message says it all
-            return {"version": BASE, "previous": []}
-        return {"version": version, "previous": list(previous)}
+            return dict(_NO_POINTER)
+        return {"version": version, "previous": list(previous), "changed_at": changed_at, "on_trial": on_trial}
 
-    def _write_pointer(self, version: str, previous: list[str], at: float) -> None:
+    def _write_pointer(self, version: str, previous: list[str], at: float, *, on_trial: bool = False) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"version": version, "previous": previous[-KEPT_HISTORY:], "changed_at": at}, indent=2)
+        text = json.dumps({"version": version, "previous": previous[-KEPT_HISTORY:], "changed_at": at, "on_trial": on_trial}, indent=2)
         try:
             _replace_file(self.pointer, text)
             _sync(self.path)
         except OSError as error:
             raise ModelError(f"{self.pointer}: cannot be written: {error.strerror}; the champion stays") from error
+
+
+_NO_POINTER: Mapping[str, Any] = {"version": BASE, "previous": (), "changed_at": 0.0, "on_trial": False}
 
 
 class _Staging:

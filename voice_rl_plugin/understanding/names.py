@@ -94,7 +94,13 @@ def _other_number(words: tuple[str, ...]) -> tuple[str, ...] | None:
 class NameIndex:
     """All forms of all names of a home; built once a home, in about 20 microseconds an entity."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, extra_names: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Index a home.
+
+        Args:
+            home: whose names.
+            extra_names: more full names of its entities, by entity id; those of what is not exposed are left out.
+        """
         self._forms: dict[tuple[str, ...], list[_Form]] = {}
         self._sounds: dict[str, list[_Form]] = {}
         self._groups: set[str] = set()
@@ -127,6 +133,9 @@ class NameIndex:
                 if stripped and stripped != words and stripped not in nouns:  # 玄关灯 is no name for any 灯
                     self._add(_Form(stripped, "entity", entity.id, "stripped", 0.95))
                 self._add_parts(words, stripped, entity.id, place_words, nouns)
+            for name in (extra_names or {}).get(entity.id, ()):
+                if words := words_of(name):
+                    self._add(_Form(words, "entity", entity.id, "full", 1.0))
 
     def _add_names(self, thing: str, thing_id: str, names: Sequence[str]) -> None:
         for name in names:
