@@ -88,12 +88,24 @@ class WyomingSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HermesSection:
+    """The door for Rhasspy 2.5, on the same broker."""
+
+    enabled: bool = False
+    site_ids: tuple[str, ...] = ()
+    """The sites to answer; empty means all."""
+    dialogue_manager: bool = True
+    """Whether Rhasspy's dialogue manager runs; without it captured text is taken as it comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorsSection:
     """What may come in."""
 
     freshness_s: float = 5.0
     """An older command is not executed, and that is said."""
     wyoming: WyomingSection = field(default_factory=WyomingSection)
+    hermes: HermesSection = field(default_factory=HermesSection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

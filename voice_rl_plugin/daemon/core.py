@@ -19,6 +19,7 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
+from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet, internal_error
 from voice_rl_plugin.daemon.parts import Parts
@@ -27,6 +28,7 @@ from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.training import IDLE, Training
 from voice_rl_plugin.deciding.safety import any_risky
+from voice_rl_plugin.deciding.turn import Heard
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
@@ -99,6 +101,16 @@ class Daemon:
             mode=mode,
             clock=self._clock,
         )
+        self._hermes = HermesDesk(
+            config.doors.hermes,
+            hear=self._hear,
+            feedback=self._feedback,
+            surroundings=surroundings,
+            outlet=outlet,
+            counters=counters,
+            clock=self._clock,
+            freshness_s=config.doors.freshness_s,
+        )
         self._announcement = Announcement(
             brain=self._brain,
             broker=parts.broker,
@@ -160,7 +172,7 @@ class Daemon:
         if self._mode.stores:
             self._outlet.guard(self._surroundings.keep)
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
-        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS])
+        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.start()
         self._decisions.recover(freshness_s=self._config.doors.freshness_s)
 
@@ -249,6 +261,9 @@ class Daemon:
             self.counters.count("retained_ignored")
             _LOGGER.warning("a retained message on %s was ignored; clear it, and publish inputs without retain", topic)
             return
+        if topic in self._hermes.topics:
+            self._hermes.take(message)
+            return
         name, _, level = key.partition("/")
         if name == "command":
             self._command(message, level or None)
@@ -301,11 +316,13 @@ class Daemon:
             _LOGGER.debug("a request through %s failed: %s", request.door, error)
             self._outlet.report(error, request.door)
 
-    def _hear(self, utterance: Utterance, message: Message) -> None:
+    def _hear(self, utterance: Utterance, message: Message, admits: Callable[[Heard], bool] = lambda _: True) -> None:
         mono = self._clock.mono()
         turn = self._conversations.turn(utterance, now=mono)
         was_asked = turn is not None and turn.awaits_answer
         heard = self._decisions.hear(utterance)
+        if not admits(heard):
+            return
         if heard.feedback is not None:
             self._feedback.take_spoken(heard.feedback, heard.decision, utterance)
         if heard.decision is None:
