@@ -112,3 +112,13 @@ def test_answers_are_quick(assisted: tuple[str, Assisted]) -> None:
     language, house = assisted
 
     assert max(house.ask(SENTENCES[language]["exact"], language=language).took_s for _ in range(20)) < 2.0
+
+
+def test_silent_device_is_named_within_two_seconds(assisted: tuple[str, Assisted]) -> None:
+    """When the devices are gone, the one that did not answer is named, still within two seconds."""
+    language, house = assisted
+    house.household.devices.stop()
+    heard = house.ask(SENTENCES[language]["steps"], language=language)
+
+    assert (heard.kind, heard.text) == ("not-handled", {"en": "Counter Bar did not answer.", "zh": "吧台灯没有响应。"}[language])
+    assert heard.took_s < 2.0
