@@ -23,7 +23,8 @@ class Assisted:
         return ask(self.port, text, satellite=satellite, **context)
 
     def actions(self) -> list[str]:
-        """Return the topics of all actions so far."""
+        """Return the topics of all actions so far: what was published before a later decision has arrived."""
+        self.household.say("my brother reads a long book", area=None)
         return [one.topic for one in self.household.watcher.seen if one.topic.startswith("voice_rl/action/")]
 
 
