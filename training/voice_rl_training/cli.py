@@ -139,7 +139,9 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="FILE", type=Path, help="the home; the one kept beside the store when missing")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped home.yaml when missing")
     parser.add_argument("--least-labels", metavar="N", type=int, help="train from this many labels on (default: the recipe's)")
-    parser.add_argument("--algorithm", metavar="NAME", help="corrections_only, logged_rewards, q_learning, sarsa or policy_gradient (default: the recipe's)")
+    parser.add_argument(
+        "--algorithm", metavar="NAME", help="corrections_only, logged_rewards, q_learning, sarsa or policy_gradient (default: the recipe's)"
+    )
     parser.add_argument(
         "--threads", metavar="N", type=int, default=1, help="threads of torch; more are slower where others are busy (default: %(default)s)"
     )

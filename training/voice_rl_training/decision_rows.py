@@ -160,6 +160,8 @@ def _row(encoder: Encoder, one: LoggedSample, costs: Costs) -> dict[str, object]
     keys = ["|".join(action.key for action in option.actions) for option in clause.options][:MOST_CANDIDATES]
     if logged.outcome == "act" and logged.label.key not in keys:
         return None
+    if logged.outcome == "clarify" and not keys:  # read anew there is nothing to ask about
+        return None
     count = len(keys)
     features = np.zeros((MOST_CANDIDATES, CANDIDATE_FEATURES), np.float32)
     features[:count] = clause.features[:count]

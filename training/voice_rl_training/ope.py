@@ -127,7 +127,9 @@ def evaluate_off_policy(
     whole = _estimate(np.ones((1, count)), logged)
     tail = 100 * (1 - confidence) / 2
     estimates = {
-        name: Estimate(value=float(whole[name][0]), low=float(np.percentile(sampled[name], tail)), high=float(np.percentile(sampled[name], 100 - tail)))
+        name: Estimate(
+            value=float(whole[name][0]), low=float(np.percentile(sampled[name], tail)), high=float(np.percentile(sampled[name], 100 - tail))
+        )
         for name in _ESTIMATORS
     }
     why = missing

@@ -43,11 +43,8 @@ def _off_policy(found: Mapping[str, Any]) -> list[str]:
     """Return what the log itself says of the challenger; it may veto, never approve."""
     if not found:
         return []
-    lines = [
-        f"Off-policy, over {found['decisions']} judged decisions of the policy: effective sample size {found['effective']:.0f}, "
-        f"support {found['support']:.3f}; **{found['verdict']}**.",
-        "",
-    ]
+    figures = f"effective sample size {found['effective']:.0f}, support {found['support']:.3f}"
+    lines = [f"Off-policy, over {found['decisions']} judged decisions of the policy: {figures}; **{found['verdict']}**.", ""]
     named = [(name, found[name]) for name in ("ips", "snips", "dr") if name in found]
     if named:
         lines += ["| estimator | mean reward | 95 % interval |", "| --- | ---: | --- |"]

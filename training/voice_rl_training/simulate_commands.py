@@ -17,11 +17,17 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--households", metavar="N", type=int, default=10, help="homes (default: %(default)s)")
     parser.add_argument("--interactions", metavar="N", type=int, default=1000, help="sentences in each (default: %(default)s)")
     parser.add_argument("--seeds", metavar="N", type=int, default=5, help="families in each home (default: %(default)s)")
-    parser.add_argument("--policy", metavar="NAMES", default="base,memory", help="base, memory, vowpal_wabbit, or algorithms (default: %(default)s)")
+    parser.add_argument(
+        "--policy", metavar="NAMES", default="base,memory", help="base, memory, vowpal_wabbit, or algorithms (default: %(default)s)"
+    )
     _add_people(parser)
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="how challengers are made; the shipped home.yaml when missing")
-    parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)")
-    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("simulated.md"), help="the table; the curves lie beside it (default: %(default)s)")
+    parser.add_argument(
+        "--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path("simulated.md"), help="the table; the curves lie beside it (default: %(default)s)"
+    )
 
 
 def _add_people(parser: argparse.ArgumentParser) -> None:
@@ -74,23 +80,36 @@ def add_measure_learning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--languages", metavar="NAMES", default="en,zh", help="en, zh or both (default: %(default)s)")
     parser.add_argument("--households", metavar="N", type=int, default=10, help="homes (default: %(default)s)")
     parser.add_argument("--seeds", metavar="N", type=int, default=5, help="families in each home (default: %(default)s)")
-    parser.add_argument("--checkpoints", metavar="NUMBERS", default="50,200,1000", help="interactions after which it is measured (default: %(default)s)")
+    parser.add_argument(
+        "--checkpoints", metavar="NUMBERS", default="50,200,1000", help="interactions after which it is measured (default: %(default)s)"
+    )
     parser.add_argument("--corrects", metavar="SHARE", type=float, default=0.8, help="mistakes that people correct (default: %(default)s)")
     parser.add_argument("--own", metavar="SHARE", type=float, default=0.1, help="own phrases and own names (default: %(default)s)")
-    parser.add_argument("--least-labels", metavar="N", type=int, default=20, help="networks are fitted from this many on (default: %(default)s)")
-    parser.add_argument("--controls", action=argparse.BooleanOptionalAction, default=True, help="shuffled labels, corrections, lies (default: yes)")
+    parser.add_argument(
+        "--least-labels", metavar="N", type=int, default=20, help="networks are fitted from this many on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--controls", action=argparse.BooleanOptionalAction, default=True, help="shuffled labels, corrections, lies (default: yes)"
+    )
     parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; forgetting is not measured when missing")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="how challengers are made; the shipped home.yaml when missing")
-    parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)")
-    parser.add_argument("--work", metavar="DIR", type=Path, default=Path("build/learning"), help="what was measured so far (default: %(default)s)")
+    parser.add_argument(
+        "--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)"
+    )
+    parser.add_argument(
+        "--work", metavar="DIR", type=Path, default=Path("build/learning"), help="what was measured so far (default: %(default)s)"
+    )
     parser.add_argument("--processes", metavar="N", type=int, default=1, help="households at once (default: %(default)s)")
-    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("docs/learning_measured.md"), help="the page (default: %(default)s)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path("docs/learning_measured.md"), help="the page (default: %(default)s)"
+    )
 
 
 def run_measure_learning(args: argparse.Namespace, progress: Progress) -> int:
     """Measure every way to learn, and write the page and its picture."""
     from voice_rl_plugin.errors import ConfigError  # noqa: PLC0415
-    from voice_rl_training.measure_learning import Plan, draw, measure, to_markdown  # noqa: PLC0415
+    from voice_rl_training.learning_page import draw, to_markdown  # noqa: PLC0415
+    from voice_rl_training.measure_learning import Plan, measure  # noqa: PLC0415
     from voice_rl_training.recipe import RECIPES, load_finetune_recipe  # noqa: PLC0415
     from voice_rl_training.simulate.banks import LANGUAGES  # noqa: PLC0415
 
@@ -122,7 +141,9 @@ def run_measure_learning(args: argparse.Namespace, progress: Progress) -> int:
     draw(lines, plan, picture)
     command = (
         f"voice-rl-train measure-learning --languages {','.join(languages)} --households {plan.households} --seeds {plan.seeds} "
-        f"--checkpoints {','.join(str(at) for at in checkpoints)}" + (" --human data/" if args.human is not None else "") + ("" if plan.controls else " --no-controls")
+        f"--checkpoints {','.join(str(at) for at in checkpoints)}"
+        + (" --human data/" if args.human is not None else "")
+        + ("" if plan.controls else " --no-controls")
     )
     page = to_markdown(lines, plan, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}")
     args.out.write_text(page, encoding="utf-8")

@@ -10,7 +10,6 @@ Source: the clipped importance weight is the estimator R^M of Swaminathan and Jo
 is Ziegler et al. 2019, arXiv:1909.08593, equation 2. Departures: the divergence is exact, a sum over the few actions; the base's value is the baseline.
 """
 
-import torch
 from torch import Tensor
 
 TEMPERATURE = 0.1
@@ -48,7 +47,9 @@ def loss(
     """
     shapes = {one.shape for one in (taken, propensities, returns, weights)}
     if values.ndim != 2 or values.shape != base_values.shape or shapes != {values.shape[:1]}:
-        raise ValueError(f"expected twice [B, A] and four times [B], got {tuple(values.shape)}, {tuple(base_values.shape)}, {tuple(taken.shape)}")
+        raise ValueError(
+            f"expected twice [B, A] and four times [B], got {tuple(values.shape)}, {tuple(base_values.shape)}, {tuple(taken.shape)}"
+        )
     if bool((propensities <= 0).any() | (propensities > 1).any()):
         raise ValueError("expected propensities in (0, 1]: an action that was logged was taken with some probability")
     log_pi = (values / temperature).log_softmax(1)

@@ -30,7 +30,9 @@ def loss(values: Tensor, taken: Tensor, rewards: Tensor, next_values: Tensor, is
         weights: [B], not negative.
     """
     if values.ndim != 2 or next_values.ndim != 2 or not taken.shape == rewards.shape == is_last.shape == weights.shape == values.shape[:1]:
-        raise ValueError(f"expected [B, A], [B, A'] and four times [B], got {tuple(values.shape)}, {tuple(next_values.shape)}, {tuple(taken.shape)}")
+        raise ValueError(
+            f"expected [B, A], [B, A'] and four times [B], got {tuple(values.shape)}, {tuple(next_values.shape)}, {tuple(taken.shape)}"
+        )
     follows = torch.where(is_last, torch.zeros_like(rewards), next_values.detach().max(1).values)
     target = rewards + GAMMA * follows
     error = values.gather(1, taken[:, None])[:, 0] - target

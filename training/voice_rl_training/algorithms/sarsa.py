@@ -32,7 +32,9 @@ def loss(
     """
     shapes = {one.shape for one in (taken, rewards, next_taken, is_last, weights)}
     if values.ndim != 2 or next_values.ndim != 2 or shapes != {values.shape[:1]}:
-        raise ValueError(f"expected [B, A], [B, A'] and five times [B], got {tuple(values.shape)}, {tuple(next_values.shape)}, {tuple(taken.shape)}")
+        raise ValueError(
+            f"expected [B, A], [B, A'] and five times [B], got {tuple(values.shape)}, {tuple(next_values.shape)}, {tuple(taken.shape)}"
+        )
     follows = next_values.detach().gather(1, next_taken[:, None])[:, 0]
     target = rewards + GAMMA * torch.where(is_last, torch.zeros_like(rewards), follows)
     error = values.gather(1, taken[:, None])[:, 0] - target

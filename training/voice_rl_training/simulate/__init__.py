@@ -2,6 +2,8 @@
 
     import gymnasium, voice_rl_training.simulate
     env = gymnasium.make("VoiceHome-v0", language="zh")
+
+Importing the package registers the environment.
 """
 
 import gymnasium

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -149,7 +150,7 @@ class VowpalWabbit:
     def _problem(self, utterance: Utterance, states: States) -> _Problem:
         observation = observe(utterance.text, home=self._home, index=self._index, area=utterance.area)
         words = words_of(utterance.text)
-        pairs = [f"{a}_{b}" for a, b in zip(words, words[1:], strict=False)]
+        pairs = [f"{a}_{b}" for a, b in pairwise(words)]
         shared = f"shared |w {' '.join(_safe(word) for word in (*words, *pairs))} |s area_{_safe(utterance.area or 'none')}"
         actions: list[tuple[Action, ...]] = []
         lines: list[str] = []
@@ -222,7 +223,9 @@ class VowpalWabbit:
 
 
 def _line(actions: Sequence[Action], numbers: str, features: str) -> str:
-    tokens = [_safe(token) for action in actions for token in (action.service, *action.targets, *(f"{k}={v}" for k, v in action.data.items()))]
+    tokens = [
+        _safe(token) for action in actions for token in (action.service, *action.targets, *(f"{k}={v}" for k, v in action.data.items()))
+    ]
     return f"|a {' '.join(tokens)} {'+'.join(tokens)} |p act {numbers} |f {features}"
 
 

@@ -86,7 +86,9 @@ def load_bank(language: str) -> Bank:
     """
     if language not in LANGUAGES:
         raise ConfigError(f"simulate: expected a language out of {', '.join(LANGUAGES)}, got {language!r}")
-    book = parse((FOLDER / f"{language}.phrases").read_text(encoding="utf-8"), language=language, voice="household", where=f"{language}.phrases")
+    book = parse(
+        (FOLDER / f"{language}.phrases").read_text(encoding="utf-8"), language=language, voice="household", where=f"{language}.phrases"
+    )
     root: Mapping[str, Any] = yaml.safe_load((FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
     return Bank(
         language=language,

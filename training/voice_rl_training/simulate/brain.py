@@ -1,6 +1,9 @@
 """The brain that a simulated household lives with: the real decider, memory and experience store, without the daemon around them.
 
-    utterance -> Decider.hear -> Decision -> store          feedback -> store -> memory, by the rules of the daemon's feedback desk
+    utterance -> Decider.hear -> Decision -> store
+    feedback -> store -> reward; and to memory, by the rules of the daemon's feedback desk
+
+The trainer may not import the daemon, so `take` says again in a few lines what daemon/feedback.py does when it learns.
 """
 
 from collections.abc import Sequence

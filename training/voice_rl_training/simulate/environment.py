@@ -17,7 +17,7 @@ What a person would have fed back (section 5: silence is missing, never 0) is in
 """
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -87,13 +87,14 @@ class VoiceHome(gymnasium.Env[Observed, np.int64]):
         self._costs = Costs()
         self.render_mode = render_mode
         self.action_space = spaces.Discrete(MOST_CANDIDATES + 2)
-        self.observation_space = spaces.Dict(
+        space = spaces.Dict(
             {
                 "candidates": spaces.Box(-LARGEST, LARGEST, (MOST_CANDIDATES, CANDIDATE_FEATURES + 1), np.float32),
                 "mask": spaces.MultiBinary(MOST_CANDIDATES + 2),
                 "context": spaces.Box(-LARGEST, LARGEST, (CONTEXT_FEATURES + EXTRA_CONTEXT,), np.float32),
             }
         )
+        self.observation_space = cast("spaces.Space[Observed]", space)  # Gymnasium types a space of dicts by object
         self._family: Family | None = None
         self._index: NameIndex | None = None
         self._said_here = 0
@@ -180,7 +181,7 @@ class VoiceHome(gymnasium.Env[Observed, np.int64]):
             returns[ASK] = asking + GAMMA * (settled + (1.0 - settled) * refusing)
         return returns
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the sentence, the candidates and what became of it."""
         if self.render_mode != "ansi" or self._said is None:
             return None

@@ -314,7 +314,9 @@ class Family:
             return None
         one = rng.choice(candidates)
         entities: tuple[Entity, ...] = (one,)
-        in_room = [e for e in self.home.exposed_by_area.get(one.area, ()) if e.domain == "light"] if one.domain == "light" and one.area else []
+        in_room = (
+            [e for e in self.home.exposed_by_area.get(one.area, ()) if e.domain == "light"] if one.domain == "light" and one.area else []
+        )
         if entity is None and len(in_room) > 1 and rng.random() < 0.4:
             entities = tuple(in_room)
             called = self.bank.phrases["group"][0].replace("{area}", self.home.area_by_id[one.area or ""].name.lower())
@@ -372,7 +374,8 @@ class Family:
 def _means(word: str, data: dict[str, object]) -> bool:
     value = parse_value(words_of(word))
     return value is not None and any(
-        isinstance(v, (int, float)) and round(float(v) * (100 if k == "volume_level" else 1)) == round(value.amount) for k, v in data.items()
+        isinstance(v, (int, float)) and round(float(v) * (100 if k == "volume_level" else 1)) == round(value.amount)
+        for k, v in data.items()
     )
 
 
@@ -380,5 +383,7 @@ def _with_others(actions: tuple[Action, ...], frame: PhraseFrame) -> tuple[tuple
     """Return what else would do: a complaint about the dark is met by a light that comes on, one about noise by silence."""
     if frame.mood != "wish" or len(actions) != 1:
         return (actions,)
-    plain = {("raise", "brightness"): "light.turn_on", ("lower", "volume"): "media_player.media_pause"}.get((frame.operation, frame.property))
+    plain = {("raise", "brightness"): "light.turn_on", ("lower", "volume"): "media_player.media_pause"}.get(
+        (frame.operation, frame.property)
+    )
     return (actions,) if plain is None else (actions, (replace(actions[0], service=plain, data={}),))

@@ -1,6 +1,8 @@
 """Challengers out of a simulated log, made as `retrain` makes them but for the gate: what an algorithm makes of the same transitions.
 
     labels, readings, replay -> encoder (once a log) -> scorer (once an algorithm) -> the farthest step that loses no golden case
+
+Replay is drawn once a home and the encoder is fitted once a log, for the algorithms differ in the scorer's loss alone.
 """
 
 import tempfile

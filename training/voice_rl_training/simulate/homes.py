@@ -7,7 +7,16 @@ from voice_rl_training.simulate.banks import Bank
 
 _ROOMS = 5
 _DEVICES = ("light",) * 5 + ("media_player",) * 2 + ("fan",) * 2 + ("cover",) * 2 + ("climate", "switch", "vacuum", "lock", "scene")
-_STATES = {"light": "off", "switch": "off", "fan": "off", "media_player": "playing", "cover": "open", "climate": "heat", "vacuum": "docked", "lock": "unlocked"}
+_STATES = {
+    "light": "off",
+    "switch": "off",
+    "fan": "off",
+    "media_player": "playing",
+    "cover": "open",
+    "climate": "heat",
+    "vacuum": "docked",
+    "lock": "unlocked",
+}
 _CLASSES = {"speaker": "speaker", "radio": "speaker", "tv": "tv", "curtain": "curtain", "blind": "blind"} | {
     "音箱": "speaker",
     "收音机": "speaker",

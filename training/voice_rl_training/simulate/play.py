@@ -9,7 +9,8 @@ The same families say the same things to each policy, and are as patient; only w
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -58,8 +59,8 @@ class Setting:
     households: int = 10
     seeds: int = 5
     interactions: int = 1000
-    habits: Habits = Habits()
-    temper: Temper = Temper()
+    habits: Habits = field(default_factory=Habits)
+    temper: Temper = field(default_factory=Temper)
 
     def __post_init__(self) -> None:
         if min(self.households, self.seeds, self.interactions) < 1:
@@ -110,12 +111,17 @@ def play(
         while len(lived) < setting.interactions:
             begun = len(lived)
             step = min(RETRAIN_EVERY if fitter is not None else setting.interactions, setting.interactions - begun)
-            lived += house.live(step, progress=lambda done, begun=begun, step=step: progress((begun + step * done) / setting.interactions))
+            lived += house.live(step, progress=_within(progress, begun / setting.interactions, step / setting.interactions))
             if fitter is not None and len(lived) < setting.interactions:
                 fitted = fitter.fit(taught_by(store.transitions()), (policy,))
                 if policy in fitted:
                     brain.set_policy(fitted[policy].policy)
     return lived
+
+
+def _within(progress: Callable[[float], None], begun: float, share: float) -> Callable[[float], None]:
+    """Return a progress that fills a share of another one."""
+    return lambda done: progress(begun + share * done)
 
 
 def warm_peer(home: Home, base: Path, *, seed: int) -> VowpalWabbit:
@@ -161,9 +167,7 @@ class Curves:
         return np.array([float(one.verdict == what) for one in row])
 
 
-def simulate(
-    policies: Iterable[str], setting: Setting, *, base: Path, recipe: FinetuneRecipe, progress: Progress
-) -> tuple[Curves, ...]:
+def simulate(policies: Iterable[str], setting: Setting, *, base: Path, recipe: FinetuneRecipe, progress: Progress) -> tuple[Curves, ...]:
     """Play every policy in every household; the arguments are those of `play`."""
     found = []
     chosen = tuple(policies)
@@ -173,15 +177,8 @@ def simulate(
         rows = []
         for household in range(setting.households):
             for seed in range(setting.seeds):
-                lived = play(
-                    policy,
-                    setting,
-                    household=household,
-                    seed=seed,
-                    base=base,
-                    recipe=recipe,
-                    progress=lambda part, done=done: progress(policy, (done + part) / total),  # noqa: B023 - called at once
-                )
+                part = _within(partial(progress, policy), done / total, 1 / total)
+                lived = play(policy, setting, household=household, seed=seed, base=base, recipe=recipe, progress=part)
                 rows.append(tuple(lived))
                 done += 1
         found.append(Curves(policy=policy, lived=tuple(rows)))
@@ -192,10 +189,13 @@ def to_markdown(curves: Sequence[Curves], setting: Setting, *, picture: str | No
     """Return the table: the first and the last hundred interactions of each policy."""
     hundred = min(100, setting.interactions)
     temper = setting.temper
-    lines = [
+    told = (
         f"Language {setting.language}, {setting.households} households, {setting.seeds} seeds, {setting.interactions} interactions each; "
         f"{100 * setting.habits.own:.0f} % own phrases and names, {100 * temper.corrects:.0f} % of the mistakes corrected, "
-        f"{100 * temper.lies:.0f} % lies. First -> last {hundred}, of 100:",
+        f"{100 * temper.lies:.0f} % lies. First -> last {hundred}, of 100:"
+    )
+    lines = [
+        told,
         "",
         "| policy | right | own phrases and names right | wrong actions | questions |",
         "| --- | ---: | ---: | ---: | ---: |",
