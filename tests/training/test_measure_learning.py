@@ -13,7 +13,7 @@ from voice_rl_plugin.learning.models import BASE_FOLDER
 from voice_rl_training import algorithms, cli
 from voice_rl_training.evaluation import golden_cases
 from voice_rl_training.learning_page import difference, share, to_markdown
-from voice_rl_training.measure_learning import BASE_ROW, MEMORY_ROW, ROWS, Job, Plan, measure, run_job
+from voice_rl_training.measure_learning import BASE_ROW, MEMORY_ROW, ROWS, SETS, Job, Plan, measure, run_job
 from voice_rl_training.recipe import RECIPES, FinetuneRecipe, load_finetune_recipe
 from voice_rl_training.simulate import bandit
 from voice_rl_training.simulate.family import Habits
@@ -51,6 +51,7 @@ def test_a_job_measures_every_row_at_every_checkpoint(line: dict[str, object]) -
     expected = {(row, at) for row in ROWS for at in PLAN.checkpoints if row != PEER or bandit.is_installed()}
 
     assert {(one["row"], one["at"]) for one in rows} == expected
+    assert all(set(one["counts"]) == set(SETS) for one in rows)
     for name in ("ordinary", "stream", "near miss"):
         assert len({sum(one["counts"][name].values()) for one in rows}) == 1
 
@@ -207,3 +208,14 @@ def test_families_of_two_seeds_differ() -> None:
     one, other = (family_of("en", 0, seed, Habits()) for seed in (0, 1))
 
     assert [phrase.actions for phrase in one.own_phrases] != [phrase.actions for phrase in other.own_phrases]
+
+
+@pytest.mark.parametrize("name", ["simulate", "measure-learning"])
+def test_the_examples_of_the_commands_are_accepted(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of each command ends with an example that its own parser takes."""
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    example = capsys.readouterr().out.strip().splitlines()[-1].split()
+
+    assert example[:2] == ["voice-rl-train", name]
+    assert callable(cli.build_parser().parse_args(example[1:]).run)

@@ -120,7 +120,7 @@ class Job:
 
 
 Counts = dict[str, dict[str, int]]
-"""Verdicts by set."""
+"""How many sentences of each of SETS went which way."""
 
 
 def measure(plan: Plan, *, work: Path, processes: int, progress: Progress) -> list[dict[str, Any]]:
