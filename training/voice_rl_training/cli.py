@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_scorecard(commands)
     _add_rehearse(commands)
     _add_ablate(commands)
+    _add_households(commands)
     return parser
 
 
@@ -139,7 +140,9 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="FILE", type=Path, help="the home; the one kept beside the store when missing")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped home.yaml when missing")
     parser.add_argument("--least-labels", metavar="N", type=int, help="train from this many labels on (default: the recipe's)")
-    parser.add_argument("--algorithm", metavar="NAME", help="corrections_only or logged_rewards (default: the recipe's)")
+    parser.add_argument(
+        "--algorithm", metavar="NAME", help="corrections_only, logged_rewards, q_learning, sarsa or policy_gradient (default: the recipe's)"
+    )
     parser.add_argument(
         "--threads", metavar="N", type=int, default=1, help="threads of torch; more are slower where others are busy (default: %(default)s)"
     )
@@ -323,6 +326,47 @@ def _ablate(args: argparse.Namespace) -> int:
 
 def _listed(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _add_households(commands: Any) -> None:
+    from voice_rl_training.simulate_commands import add_measure_learning, add_simulate
+
+    simulate = _command(
+        commands,
+        "simulate",
+        "let simulated households live with policies, and draw what becomes of it",
+        run=_simulate,
+        example="voice-rl-train simulate --language en --households 10 --interactions 1000 --seeds 5 --policy base,memory",
+    )
+    add_simulate(simulate)
+    measure = _command(
+        commands,
+        "measure-learning",
+        "measure every way to learn on the same simulated interactions; an interrupted run goes on where it stopped",
+        run=_measure_learning,
+        example="voice-rl-train measure-learning --households 10 --seeds 5 --checkpoints 50,200,1000 --human data/ --processes 8",
+    )
+    add_measure_learning(measure)
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from voice_rl_training.simulate_commands import run_simulate
+
+    bar = Bar()
+    try:
+        return run_simulate(args, bar)
+    finally:
+        bar.close()
+
+
+def _measure_learning(args: argparse.Namespace) -> int:
+    from voice_rl_training.simulate_commands import run_measure_learning
+
+    bar = Bar()
+    try:
+        return run_measure_learning(args, bar)
+    finally:
+        bar.close()
 
 
 def _rehearse(args: argparse.Namespace) -> int:

@@ -664,5 +664,6 @@ def _transition_of(stored: StoredDecision) -> Transition:
         correction=None if correction is None else tuple(rows.actions_to_list(correction)),
         correction_text=settlement.correction_text if settlement is not None else None,
         decided_at=decision.decided_at,
+        choices=tuple({"actions": rows.actions_to_list(choice.actions), "probability": choice.probability} for choice in decision.choices),
         states=stored.states,
     )
