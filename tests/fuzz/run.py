@@ -27,7 +27,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__, epilog="example:\n  make fuzz MINUTES=10")
     parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="for all targets together (default: %(default)s)")
     parser.add_argument("--only", metavar="NAMES", help="some targets, divided by commas")
-    parser.add_argument("--findings", type=Path, default=ROOT / "build" / "fuzz", metavar="DIR", help="inputs that failed (default: build/fuzz)")
+    parser.add_argument(
+        "--findings", type=Path, default=ROOT / "build" / "fuzz", metavar="DIR", help="inputs that failed (default: build/fuzz)"
+    )
     parser.add_argument("--child", nargs=2, metavar=("TARGET", "SECONDS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     try:
@@ -109,8 +111,8 @@ def _fuzz(name: str, share_s: float, folder: Path) -> int:
 def _place(error: BaseException) -> str:
     frames = [one for one in traceback.extract_tb(error.__traceback__) if "tests/fuzz" not in one.filename]
     ours = [one for one in frames if "voice_rl_plugin" in one.filename]
-    last = (ours or frames or [None])[-1]
-    where = "tests" if last is None else f"{Path(last.filename).name}:{last.lineno}"
+    last = (ours or frames)[-1:]
+    where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last else "tests"
     return f"{type(error).__name__} at {where}" + ("" if frames else f": {error}"[:80])
 
 

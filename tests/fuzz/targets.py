@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -122,7 +122,9 @@ class _Loop:
         assert self._daemon is not None
         self._left -= 1
         kind, payload = (data[:1] or b"\0")[0], data[1:]
-        topic = f"voice_rl/{TOPICS[kind % len(TOPICS)]}" if kind < 200 else f"voice_rl/state/light/lamp/{'state' if kind % 2 else 'brightness'}"
+        topic = (
+            f"voice_rl/{TOPICS[kind % len(TOPICS)]}" if kind < 200 else f"voice_rl/state/light/lamp/{'state' if kind % 2 else 'brightness'}"
+        )
         response = "reply/here" if kind % 7 == 0 else None
         self._daemon._settle(Message(topic=topic, payload=payload, is_retained=kind % 16 == 15, response_topic=response, receipt=(1, 1)))
         published, self._broker.hub.published[:] = list(self._broker.hub.published), []
@@ -145,8 +147,8 @@ class _Loop:
                 store=ExperienceStore(config.store.path),
                 models=ModelStore(config.models.path),
                 executor=DispatchExecutor(answer_s=1.0),
-                make_decider=FakeDecider,
-                load_policy=lambda path: FakePolicy(path.name),
+                make_decider=cast("Any", FakeDecider),
+                load_policy=lambda path: cast("Any", FakePolicy(path.name)),
                 probe_model=lambda _: None,
                 file_home=HOME,
             )
@@ -268,6 +270,8 @@ class _Imports:
         self._left -= 1
         with contextlib.suppress(StoreError, MessageError):
             import_archive(self._store, path)
+        if self._store.moved_aside:
+            raise AssertionError("an archive made the store believe that it is damaged")
 
 
 _IMPORTS = _Imports()
@@ -347,7 +351,7 @@ def _model_archives() -> tuple[bytes, ...]:
     packed = []
     for mode in ("w", "w:gz", "w:xz"):
         buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=mode) as container:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=buffer, mode=mode) as container:
             for name, body in members.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(body)

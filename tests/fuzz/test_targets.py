@@ -36,7 +36,9 @@ KEYS = (
 @st.composite
 def objects(draw: st.DrawFn) -> bytes:
     """Return JSON with our own keys and foreign values, which reaches further than bytes."""
-    known = st.dictionaries(st.sampled_from(KEYS), VALUES | st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5), max_size=3), max_size=6)
+    known = st.dictionaries(
+        st.sampled_from(KEYS), VALUES | st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5), max_size=3), max_size=6
+    )
     return json.dumps(draw(known)).encode()
 
 
@@ -105,7 +107,9 @@ def test_home_file_that_could_not_be_kept_is_refused(tmp_path: Path, name: str, 
 
 def test_light_with_strange_colour_modes_is_read(tmp_path: Path) -> None:
     """Colour modes that are no texts say nothing."""
-    (tmp_path / "home.json").write_text('{"entities": [{"id": "light.a", "name": "A", "attributes": {"supported_color_modes": [["xy"], {}]}}]}')
+    (tmp_path / "home.json").write_text(
+        '{"entities": [{"id": "light.a", "name": "A", "attributes": {"supported_color_modes": [["xy"], {}]}}]}'
+    )
 
     assert load_home(tmp_path / "home.json").entities[0].abilities == {"on_off"}
 
@@ -119,4 +123,3 @@ def test_archive_with_foreign_rows_is_refused_whole(tmp_path: Path, row: bytes) 
                 import_archive(store, write_archive(tmp_path / "a.zip", members))
         assert store.count() == (0, 0)
         assert store.load_memory() == ()
-

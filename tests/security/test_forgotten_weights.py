@@ -32,7 +32,9 @@ def fill(folder: Path, *, tells: bool) -> Path:
         for name, text, wanted in sayings:
             at = NOW - 90_000 + 600 * (int(name[1:]) if name[0] == "d" else 19.5 + int(name[6:]) / 100)
             utterance = Utterance(text=text, language="en", area="den")
-            store.record_decision(Decision(id=name, utterance=utterance, language="en", outcome="reject", policy_version="base", decided_at=at))
+            store.record_decision(
+                Decision(id=name, utterance=utterance, language="en", outcome="reject", policy_version="base", decided_at=at)
+            )
             store.record_feedback(make_feedback(name, "correct" if wanted else "yes", correction=wanted, at=at + 3.0))
     return folder
 
@@ -47,6 +49,7 @@ def weights(folder: Path, base: Path, models: Path) -> bytes:
     return (made / "policy.onnx").read_bytes() + (made / "scorer.onnx").read_bytes()
 
 
+@pytest.mark.slow
 def test_retrain_after_an_erasure_does_not_see_the_erased(tmp_path: Path) -> None:
     """Before the erasure the sentence changes the weights; after it they are those of a home in which it was never said."""
     base = make_base(tmp_path / "base", make_networks())

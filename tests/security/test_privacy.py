@@ -46,10 +46,15 @@ class Program:
     def start(self, *arguments: str, environ: dict[str, str] | None = None) -> None:
         """Start it and wait until it is online."""
         command = [sys.executable, "-m", "voice_rl_plugin.cli", "run", "--config", str(self.config), *arguments]
-        self.processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(environ)))
+        self.processes.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(environ))
+        )
         self.online += 1
         self.watcher.wait_for(
-            lambda one: one.topic == "voice_rl/status" and one.payload == b"online" and not one.retain, "online", count=self.online, deadline_s=START_S
+            lambda one: one.topic == "voice_rl/status" and one.payload == b"online" and not one.retain,
+            "online",
+            count=self.online,
+            deadline_s=START_S,
         )
 
     def stop(self) -> str:
@@ -191,7 +196,9 @@ def test_erased_sentence_is_in_no_byte_of_the_data_folder(program: Program, *, e
     program.start()
     program.say("turn on the lamp", 1)
     spoken = program.say(SECRET, 2)
-    program.watcher.publish("voice_rl/confirm", {"decision_id": spoken["decision_id"], "verdict": "no", "correction": {"text": "turn on the lamp"}})
+    program.watcher.publish(
+        "voice_rl/confirm", {"decision_id": spoken["decision_id"], "verdict": "no", "correction": {"text": "turn on the lamp"}}
+    )
     program.watcher.wait_topic("voice_rl/decision", count=3)
     program.say(HAN_SECRET, 4)
     assert {word for _, word in traces(program.data, ERASED)} == set(ERASED)

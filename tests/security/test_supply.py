@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "voice_rl_plugin").rglob("*.py"), *(ROOT / "training").rglob("*.py"), *(ROOT / "examples").rglob("*.py")])
 RUNS_CODE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 """Modules whose readers run what they read."""
-CALLS = {"eval", "exec", "compile", "__import__"}
+CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
+UNSAFE_READERS = {"yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load"}
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -36,16 +37,15 @@ def problems(text: str) -> list[str]:
     tree = ast.parse(text)
     found = sorted(imported(tree) & RUNS_CODE)
     for name, call in calls(tree):
-        last = name.rpartition(".")[2]
-        if name in CALLS:
-            found.append(name)
-        elif name in ("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load"):
-            found.append(name)
-        elif name == "torch.load" and named(call).get("weights_only") != "True":
-            found.append(name)
-        elif last in ("load", "fromfile") and name.startswith("np.") and named(call).get("allow_pickle", "False") != "False":
-            found.append(name)
-        elif name.startswith(("subprocess.", "os.system", "os.popen")) and (name.startswith("os.") or named(call).get("shell", "False") != "False"):
+        given = named(call)
+        is_unsafe = (
+            name in CALLS
+            or name in UNSAFE_READERS
+            or (name == "torch.load" and given.get("weights_only") != "True")
+            or (name in ("np.load", "np.fromfile") and given.get("allow_pickle", "False") != "False")
+            or (name.startswith("subprocess.") and given.get("shell", "False") != "False")
+        )
+        if is_unsafe:
             found.append(name)
     return found
 
@@ -105,7 +105,13 @@ def test_daemon_stays_light() -> None:
     """The daemon's own dependencies are five; signatures, training and fuzzing are extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert sorted(re.split(r"[>=<]", one)[0] for one in project["dependencies"]) == ["jellyfish", "numpy", "onnxruntime", "paho-mqtt", "pyyaml"]
+    assert sorted(re.split(r"[>=<]", one)[0] for one in project["dependencies"]) == [
+        "jellyfish",
+        "numpy",
+        "onnxruntime",
+        "paho-mqtt",
+        "pyyaml",
+    ]
 
 
 def test_audit_refuses_a_loose_pin(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def make_authority(folder: Path, name: str) -> None:
 
 def make_certificate(folder: Path, name: str, *, authority: str, address: str = "") -> None:
     """Make a key and a certificate that an authority has signed."""
-    _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr")
+    _openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr"
+    )
     extensions = folder / f"{name}.ext"
     extensions.write_text(f"subjectAltName={address}\n" if address else "basicConstraints=CA:FALSE\n")
     _openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", folder / f"{name}.crt")  # fmt: skip
@@ -57,7 +59,9 @@ def tls_lines(keys: Path, server: str = "server") -> str:
     )
 
 
-def settings(keys: Path, port: int, *, client: str | None = "voice_rl", authority: str | None = "home", version: str = "auto") -> MqttSection:
+def settings(
+    keys: Path, port: int, *, client: str | None = "voice_rl", authority: str | None = "home", version: str = "auto"
+) -> MqttSection:
     """Return the settings of a client."""
     return MqttSection(
         port=port,
@@ -82,7 +86,9 @@ def test_client_certificate_is_our_name(tmp_path: Path, keys: Path, version: str
         broker.stop()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a failed handshake's socket
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # paho leaves a failed handshake's socket
 @pytest.mark.parametrize(
     ("client", "authority", "server"),
     [

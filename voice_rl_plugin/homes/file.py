@@ -59,7 +59,9 @@ def _check_plain(root: Any, where: str) -> None:
         elif isinstance(value, str):
             if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
                 raise ConfigError(f"{where}: expected whole characters, got half a surrogate pair")
-        elif not (value is None or (isinstance(value, int) and abs(value) < 1 << 63) or (isinstance(value, float) and math.isfinite(value))):
+        elif not (
+            value is None or (isinstance(value, int) and abs(value) < 1 << 63) or (isinstance(value, float) and math.isfinite(value))
+        ):
             raise ConfigError(f"{where}: expected texts, numbers, true or false, got a {type(value).__name__}; put a date into quotes")
 
 

@@ -190,7 +190,9 @@ def verify_folder(folder: Path, *, allows_hard_links: bool = False) -> Manifest:
         raise ModelError(f"{folder}: expected a folder of its own, got a link or nothing")
     manifest = read_manifest(folder)
     found = {entry.name: entry for entry in os.scandir(folder)}
-    if foreign := sorted(set(found) - set(manifest.files) - {MANIFEST, SIGNATURE} - ({"__pycache__", "__init__.py"} if allows_hard_links else set())):
+    if foreign := sorted(
+        set(found) - set(manifest.files) - {MANIFEST, SIGNATURE} - ({"__pycache__", "__init__.py"} if allows_hard_links else set())
+    ):
         raise ModelError(f"{folder}: foreign files {foreign[:3]}; a version holds only what its manifest names")
     if missing := sorted(set(manifest.files) - set(found)):
         raise ModelError(f"{folder}: missing {missing}; import the version again")
@@ -215,7 +217,9 @@ def probe_in_child(folder: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VOICE_RL")}
     environment = {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False, env=environment
+        )
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{folder}: did not load within {PROBE_TIMEOUT_S:g} s") from error
     if done.returncode != 0:

@@ -77,7 +77,9 @@ def _load(path: Path, option: str, loader: str, kind: str, words: str, *argument
     except Exception as error:  # its own errors are many, and all mean the same
         raise ConfigError(f"{option}: {path}: expected {words} Ed25519 key as PEM without a password") from error
     if not isinstance(key, getattr(ed25519, kind)):
-        raise ConfigError(f"{option}: {path}: expected {words} Ed25519 key, got another kind; `openssl genpkey -algorithm ed25519` makes one")
+        raise ConfigError(
+            f"{option}: {path}: expected {words} Ed25519 key, got another kind; `openssl genpkey -algorithm ed25519` makes one"
+        )
     return key
 
 
