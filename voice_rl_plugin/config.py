@@ -25,6 +25,7 @@ FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
 EXECUTOR_NAMES = ("dispatch", "none")
 LEARNING_MODES = ("on", "off", "guest")
+_LARGEST = 1e15
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -175,6 +176,8 @@ class ModelsSection:
     """Where the versions of the policy are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "models")
+    public_key_file: Path | None = None
+    """An Ed25519 public key as PEM; with it only versions signed by its private half are served, beside the shipped one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,8 +319,8 @@ def _merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str,
 def _read_scalar(text: str, variable: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{variable}: expected one YAML value, got {text!r}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{variable}: expected one YAML value, got {text!r:.100}") from error
 
 
 def _check_keys(values: Mapping[Any, Any], known: Mapping[str, Any], where: str) -> None:
@@ -340,12 +343,17 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is bool and isinstance(value, bool):
         return value
+    if is_number and abs(value) > _LARGEST:
+        raise ConfigError(f"{where}: expected a number up to {_LARGEST:g}, got a larger one")
     if hint is int and is_number and float(value).is_integer():
         return int(value)
     if hint is float and is_number:
         return float(value)
-    if hint is Path and isinstance(value, str) and value:
-        return Path(value).expanduser()
+    if hint is Path and isinstance(value, str) and value and "\0" not in value:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"{where}: {value!r}: {error}") from error
     if hint is str and (isinstance(value, str) or is_number or isinstance(value, bool)):
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)  # YAML reads a bare on as true
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):

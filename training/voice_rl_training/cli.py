@@ -17,6 +17,7 @@ from typing import Any
 from voice_rl_plugin.config import load_config
 from voice_rl_plugin.errors import ConfigError, VoiceRlError
 from voice_rl_plugin.learning.models import BASE, BASE_FOLDER, ModelStore, probe_in_child
+from voice_rl_plugin.learning.signing import signature_check, signer
 
 EXIT_WRONG_SETUP = 2
 EXIT_STOPPED = 130
@@ -163,6 +164,7 @@ def _add_retrain(commands: Any) -> None:
         "--promote", action=argparse.BooleanOptionalAction, default=True, help="promote a challenger that passes the gate (default: yes)"
     )
     parser.add_argument("--force", action="store_true", help="train even if the champion was made from the same labels")
+    parser.add_argument("--sign", metavar="KEY", type=Path, help="sign the new version with this Ed25519 private key (PEM)")
 
 
 def _add_finetune(commands: Any) -> None:
@@ -203,6 +205,7 @@ def _add_export(commands: Any) -> None:
     parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
     parser.add_argument("--version", help="its version (default: the folder's name)")
+    parser.add_argument("--sign", metavar="KEY", type=Path, help="sign the manifest with this Ed25519 private key (PEM)")
 
 
 def _add_scorecard(commands: Any) -> None:
@@ -467,7 +470,7 @@ def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
     from voice_rl_training.retrain import load_experience, load_home
 
     torch.set_num_threads(max(1, args.threads))
-    config = load_config(args.config) if args.store is None or args.models is None else None
+    config = load_config(args.config) if args.store is None or args.models is None or args.config is not None else None
     store = args.store if args.store is not None else config.store.path  # type: ignore[union-attr]
     models = args.models if args.models is not None else config.models.path  # type: ignore[union-attr]
     recipe = load_finetune_recipe(args.recipe or RECIPES / "home.yaml")
@@ -479,14 +482,19 @@ def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
         raise ConfigError(f"algorithm: expected one of {', '.join(algorithms.NAMES)}, got {recipe.algorithm!r}")
     home_file = args.home if args.home is not None or config is None else config.home.file
     experience = load_experience(store)
-    return experience, load_home(home_file, store=store), ModelStore(models, base=args.base, probe=probe_in_child), recipe
+    check = signature_check(config.models.public_key_file) if config is not None else None
+    kept = ModelStore(models, base=args.base, probe=probe_in_child, check_signature=check)
+    return experience, load_home(home_file, store=store), kept, recipe
 
 
 def _retrain(args: argparse.Namespace) -> int:
     from voice_rl_training.retrain import retrain
 
     bar = Bar(as_json=args.json)
+    sign = signer(args.sign) if args.sign is not None else None
     experience, home, models, recipe = _inputs(args)
+    if models.needs_signature and sign is None and args.promote:
+        raise ConfigError("models.public_key_file asks for signed models: name the private key with --sign, or say --no-promote")
     try:
         outcome = retrain(
             experience,
@@ -496,6 +504,7 @@ def _retrain(args: argparse.Namespace) -> int:
             now=time.time(),
             promotes=args.promote,
             repeats=args.force,
+            sign=sign,
             progress=bar,
         )
     except KeyboardInterrupt:
@@ -582,11 +591,12 @@ def _export(args: argparse.Namespace) -> int:
     from voice_rl_training.export import export_graphs, write_manifest
     from voice_rl_training.weights import load_networks
 
+    sign = signer(args.sign) if args.sign is not None else None
     encoder, scorer = load_networks(args.model)
     args.out.mkdir(parents=True, exist_ok=True)
     parity = export_graphs(encoder, scorer, args.out)
     version = args.version or args.out.name
-    write_manifest(args.out, version=version, parent=args.model.name, measured={"parity": parity}, gate={})
+    write_manifest(args.out, version=version, parent=args.model.name, measured={"parity": parity}, gate={}, sign=sign)
     print(f"{args.out}: version {version}, mean difference to torch {parity['reader_mean_difference']:.4f}")
     return 0
 

@@ -171,6 +171,7 @@ def retrain(
     now: float,
     promotes: bool = True,
     repeats: bool = False,
+    sign: Callable[[bytes], bytes] | None = None,
     progress: Progress,
 ) -> Outcome:
     """Make a challenger, compare it with the champion, and put it to work if it loses nothing.
@@ -183,6 +184,7 @@ def retrain(
         now: Unix seconds.
         promotes: whether a challenger that passes the gate becomes the champion.
         repeats: train even if the champion was made from the same labels.
+        sign: makes the signature of the new version's manifest.
         progress: told how far it is.
 
     Raises:
@@ -256,7 +258,7 @@ def retrain(
         }
         report = retraining_report(manifest, gate)
         (folder / "model_card.md").write_text(model_card(manifest), encoding="utf-8")
-        models.add(folder, manifest)
+        models.add(folder, manifest, sign=sign)
     promoted = promotes and gate.passed
     if promoted:
         models.promote(version, at=now)

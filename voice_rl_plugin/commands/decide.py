@@ -103,7 +103,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     decider = _decider(args)
     try:
         document = yaml.safe_load(args.cases.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{args.cases}: cannot be read as YAML: {error}") from error
     cases = parse_cases(document, decider.home, where=str(args.cases))
     results: list[tuple[Case, Decision, str]] = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from voice_rl_plugin.commands._stores import add_command, add_family, at, open_models, print_json
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.models import BASE
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -56,7 +57,12 @@ def add_parsers(subparsers: Any) -> None:
     )
     shadow.add_argument("version", metavar="VERSION", help="a version, or off")
     verify = add_command(
-        actions, "verify", "check every byte of a version, or of all", run=_verify, place="models", example="voice-rl models verify base"
+        actions,
+        "verify",
+        "check every byte, and the signature where a key is configured, of a version or of all",
+        run=_verify,
+        place="models",
+        example="voice-rl models verify base",
     )
     verify.add_argument("version", metavar="VERSION", nargs="?", help="all when missing")
 
@@ -133,5 +139,6 @@ def _verify(args: argparse.Namespace) -> int:
             is_sound = False
             print(f"{version}: {error}")
         else:
-            print(f"{version}: every byte is as its manifest says")
+            is_signed = store.needs_signature and version != BASE
+            print(f"{version}: every byte is as its manifest says{', and its signature is right' if is_signed else ''}")
     return 0 if is_sound else 1

@@ -48,6 +48,7 @@ class Brain:
     ) -> None:
         self._models = parts.models
         self._store = parts.store
+        self._clock = parts.clock
         self._make_decider = parts.make_decider
         self._outlet = outlet
         self._home = home
@@ -86,7 +87,7 @@ class Brain:
     def load(self) -> None:
         """Load the champion at the start; a missing model is a problem, not an end."""
         try:
-            self._use(self._watch.load_now())
+            self._use(self._watch.load_now(at=self._clock()))
         except ModelError as error:
             _LOGGER.error("no model: %s", error)  # noqa: TRY400 - the message says it all
             self._outlet.note(f"no model: {error}")

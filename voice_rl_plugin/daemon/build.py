@@ -16,6 +16,7 @@ from voice_rl_plugin.doors.broker import Broker, PahoBroker
 from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
+from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
         broker: another broker than the configured one, for tests.
 
     Raises:
-        ConfigError: the home file, a certificate or a password file is wrong.
+        ConfigError: the home file, a certificate, a key or a password file is wrong.
         StoreError: the experience store cannot be opened.
     """
     file_home = load_home(config.home.file) if config.home.file is not None else None
@@ -50,7 +51,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
             config=config,
             broker=broker if broker is not None else PahoBroker(config.mqtt),
             store=ExperienceStore(config.store.path),
-            models=ModelStore(config.models.path),
+            models=ModelStore(config.models.path, check_signature=signature_check(config.models.public_key_file)),
             executor=executor,
             make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs, beyond=config.beyond.services),
             load_policy=load_policy,

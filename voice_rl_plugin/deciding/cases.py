@@ -55,6 +55,9 @@ def parse_cases(document: Any, home: Home, *, where: str = "cases") -> tuple[Cas
 def _case(entry: Any, home: Home, where: str) -> Case:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("say"), str):
         raise ConfigError(f"{where}: expected a mapping with `say`, got {entry!r}")
+    for key in ("after", "language"):
+        if entry.get(key) is not None and not isinstance(entry[key], str):
+            raise ConfigError(f"{where}: {key}: expected a text, got {entry[key]!r}")
     area = entry.get("area")
     if area is not None:
         found = home.find_area(str(area))

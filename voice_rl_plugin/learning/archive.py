@@ -10,9 +10,13 @@ experience.zip
 
 import hashlib
 import json
+import lzma
 import os
+import struct
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +32,20 @@ _LATER_MEMBERS = ("aliases.jsonl",)
 MAX_MEMBER_BYTES = 2_147_483_648
 """A larger file is no home's experience."""
 _CHUNK = 1_048_576
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,  # encrypted, packed in a way that is not supported, or nested too deeply
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
+"""What the archive modules and our own rows raise on foreign bytes."""
 
 
 def export_archive(store: ExperienceStore, path: Path, *, now: float) -> dict[str, Any]:
@@ -80,19 +98,23 @@ def import_archive(store: ExperienceStore, path: Path) -> tuple[int, int]:
         with zipfile.ZipFile(path) as archive:
             _verify(archive, path)
             feedback: dict[str, list[Judgement]] = {}
-            for line in _lines(archive, "feedback.jsonl"):
-                one = rows.feedback_from_mapping(line)
-                feedback.setdefault(one.decision_id, []).append(Judgement(feedback=one, reward=None, weight=0.0))
-            stored = (_stored_of(line, feedback) for line in _lines(archive, "decisions.jsonl"))
-            has_aliases = "aliases.jsonl" in archive.namelist()
-            return store.import_stored(
-                stored,
-                (rows.entry_from_mapping(line) for line in _lines(archive, "memory.jsonl")),
-                (rows.alias_from_mapping(line) for line in _lines(archive, "aliases.jsonl")) if has_aliases else (),
-            )
+            with closing(_lines(archive, "feedback.jsonl")) as lines:
+                for line in lines:
+                    one = rows.feedback_from_mapping(line)
+                    feedback.setdefault(one.decision_id, []).append(Judgement(feedback=one, reward=None, weight=0.0))
+            named = _lines(archive, "aliases.jsonl") if "aliases.jsonl" in archive.namelist() else iter(())
+            with (
+                closing(_lines(archive, "decisions.jsonl")) as lines,
+                closing(_lines(archive, "memory.jsonl")) as entries,
+            ):
+                return store.import_stored(
+                    (_stored_of(line, feedback) for line in lines),
+                    (rows.entry_from_mapping(line) for line in entries),
+                    (rows.alias_from_mapping(line) for line in named),
+                )
     except OSError as error:
         raise StoreError(f"{path}: cannot read the archive: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise StoreError(f"{path}: not an archive of `voice-rl experience export`: {error}") from error
 
 
@@ -148,7 +170,11 @@ def _digest(member: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any]]:
+def _lines(archive: zipfile.ZipFile, name: str) -> Generator[dict[str, Any], None, None]:
     with archive.open(name) as member:
-        for line in member:
-            yield json.loads(line)
+        for number, line in enumerate(member, start=1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:  # inside a transaction the store would take this one for damage of its own
+                raise ValueError(f"{name}: row {number}: expected UTF-8") from error
+            yield json.loads(text)
