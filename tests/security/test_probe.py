@@ -10,8 +10,6 @@ from voice_rl_plugin.errors import ModelError
 from voice_rl_plugin.learning import models
 from voice_rl_plugin.learning.models import BASE_FOLDER, probe_in_child
 
-pytest_plugins = ["tests.daemon.conftest"]
-
 
 def said_by(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> str:
     """Return how a child ends that runs another program under the same limits."""

@@ -87,3 +87,10 @@ def test_a_number_behind_a_name_is_no_amount_where_nothing_is_set() -> None:
     one = clause("[lamp:NAME] [5:DELTA] off", "turn_off", "power")
 
     assert [(s.tag, s.start, s.end) for s in mend(observed(one, HOUSE), frame_of(one)).spans] == [("NAME", 0, 2)]
+
+
+def test_a_message_has_no_holes() -> None:
+    """What seemed to be a time inside a message belongs to it."""
+    one = clause("text [mum:CONTACT] [see:CONTENT] you [tomorrow:TIME] [then:CONTENT]", "handover", "message")
+
+    assert [(s.tag, s.start, s.end) for s in mend(observed(one, HOUSE), frame_of(one)).spans] == [("CONTACT", 1, 2), ("CONTENT", 2, 6)]

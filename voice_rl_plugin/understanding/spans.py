@@ -45,6 +45,7 @@ def mend(observation: Observation, frame: Frame) -> Frame:
     spans = _with_whole_phrases(observation.words, spans, frame)
     spans = _with_exceptions(observation.words, spans, frame)
     spans = _with_a_noun(observation, spans, frame)
+    spans = _with_whole_content(spans, frame)
     return replace(frame, spans=tuple(sorted(spans, key=lambda s: s.start)))
 
 
@@ -362,6 +363,22 @@ def _with_a_noun(observation: Observation, spans: list[Span], frame: Frame) -> l
             if kind is not None and kind[0].name in _NOUN_KINDS and is_free and words[start + length : start + length + 1] != ("up",):
                 return [*spans, Span(tag="CLASS", start=start, end=start + length, confidence=0.5)]
     return spans
+
+
+_WORDED = frozenset({"message", "translate", "broadcast", "search"})
+"""Properties whose content is what somebody says: it has no holes."""
+
+
+def _with_whole_content(spans: list[Span], frame: Frame) -> list[Span]:
+    """Join the pieces of a message or a title; what seemed to be a name or a time inside is a part of it."""
+    pieces = [s for s in spans if s.tag == "CONTENT"]
+    if len(pieces) < 2 or frame.operation != "handover" or frame.property not in _WORDED:
+        return spans
+    start, end = min(s.start for s in pieces), max(s.end for s in pieces)
+    if any(s.tag in ("CONTACT", "LANGUAGE") and s.start < end and s.end > start for s in spans):
+        return spans
+    outside = [s for s in spans if s.end <= start or s.start >= end]
+    return [*outside, Span(tag="CONTENT", start=start, end=end, confidence=min(s.confidence for s in pieces))]
 
 
 def _touches(span: Span, matches: Sequence[Match]) -> bool:
