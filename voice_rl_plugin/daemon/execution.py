@@ -26,7 +26,9 @@ from voice_rl_plugin.learning.store import ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
 
-_SAID_AS_IS = ("no_answer", "expired", "state_unknown")
+TAKEN_BACK_KEPT = 256
+
+_SAID_AS_IS = ("no_answer", "unreachable", "not_allowed", "expired", "state_unknown")
 """Errors of a settlement that have a sentence of their own."""
 
 
@@ -65,6 +67,7 @@ class Execution:
         self._running: dict[str, tuple[Decision, str]] = {}
         """Decisions that are being carried out, with the sentence to say when it worked."""
         self._outbox: deque[_Sending] = deque()
+        self._taken_back: deque[str] = deque(maxlen=TAKEN_BACK_KEPT)
 
     @property
     def name(self) -> str:
@@ -113,7 +116,7 @@ class Execution:
             is_retry=is_retry,
             is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
         )
-        self._take(progress)
+        self.take(progress)
         if not any(one.decision_id == decision.id for one in self._outbox):
             self._mark(decision, is_done=True)
 
@@ -123,6 +126,7 @@ class Execution:
         Returns:
             What to say at once; empty when it is said once the devices have shown it.
         """
+        self._taken_back.append(decision.id)
         self._running.pop(decision.id, None)  # whether it worked is of no interest any more
         undo = self._executor.undo(decision.id)
         kept = {target for action in keeps for target in action.targets}
@@ -149,9 +153,13 @@ class Execution:
         self.carry_out(taking_back, done="" if keeps else done)
         return ""
 
+    def was_taken_back(self, decision_id: str) -> bool:
+        """Whether it was undone here: what the devices then do was not done by a person's hand."""
+        return decision_id in self._taken_back
+
     def take_result(self, result: native.ActionResult) -> None:
         """Take what an executor reports."""
-        self._take(
+        self.take(
             self._executor.on_result(
                 decision_id=result.decision_id, step=result.step, is_ok=result.is_ok, error=result.error, now=self._clock.now()
             )
@@ -159,12 +167,12 @@ class Execution:
 
     def take_state(self, entity_id: str, state: EntityState) -> None:
         """Take a state that was seen."""
-        self._take(self._executor.on_state(entity_id, state, now=self._clock.now()))
+        self.take(self._executor.on_state(entity_id, state, now=self._clock.now()))
 
     def tick(self) -> None:
         """Publish what waited for the connection, and settle what is due."""
         self._flush()
-        self._take(self._executor.tick(self._clock.now()))
+        self.take(self._executor.tick(self._clock.now()))
 
     def _mark(self, decision: Decision, *, is_done: bool) -> None:
         if not self._mode.stores or decision.stage == "undo":
@@ -178,7 +186,8 @@ class Execution:
         except StoreError as error:
             self._outlet.note(str(error))
 
-    def _take(self, progress: Progress) -> None:
+    def take(self, progress: Progress) -> None:
+        """Publish what an executor wants published, and settle what it has settled."""
         for message in progress.messages:
             self._send(message)
         for settlement in progress.settled:
@@ -214,7 +223,7 @@ class Execution:
             return
         if settlement.is_success:
             self._counters.count("executed")
-            self._outlet.say(done, decision)
+            self._outlet.say(settlement.speech or done, decision)
             return
         self._counters.count("failed")
         self._outlet.tell_event("failed", decision)
@@ -222,7 +231,7 @@ class Execution:
         key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
         if key == "no_answer" and not names:
             key = "failed"
-        self._outlet.say(sentence(key, decision.language, names=names), decision)
+        self._outlet.say(settlement.speech or sentence(key, decision.language, names=names), decision)
         _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)
 
 
