@@ -99,12 +99,14 @@ def test_success_is_what_was_seen(executor: HomeAssistantExecutor) -> None:
 
 
 def test_good_answer_without_the_effect_is_no_success(executor: HomeAssistantExecutor) -> None:
-    """A lamp that Home Assistant told and that did not change did not answer."""
+    """A lamp that Home Assistant told and that did not change was not seen to obey; one that was not even told did not answer."""
     executor.start(decide("light.turn_on light.a"), states={"light.a": OFF}, now=NOW)
     answer(executor, 1)
 
     settlement = only(executor.tick(NOW + 2))
-    assert (settlement.outcome, settlement.error, settlement.failed_targets) == ("failed", "no_answer", ("light.a",))
+    assert (settlement.outcome, settlement.error, settlement.failed_targets) == ("failed", "unseen", ("light.a",))
+    executor.start(decide("light.turn_on light.a", decision_id="d2"), states={"light.a": OFF}, now=NOW)
+    assert only(executor.tick(NOW + 2)).error == "no_answer"
 
 
 @pytest.mark.parametrize(

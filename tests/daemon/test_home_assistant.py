@@ -122,7 +122,7 @@ def test_refusal_and_silence_are_said(house: House, source: FakeSource) -> None:
     house.say("turn on the lamp")
     source.sent.get(timeout=DEADLINE_S)
     source.tell(Answered(number=1, is_ok=True))
-    assert said(house) == "Lamp did not answer."
+    assert said(house) == "I told Lamp, but I did not see it happen."
 
     house.say("turn on the desk lamp")
     source.sent.get(timeout=DEADLINE_S)

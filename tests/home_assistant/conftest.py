@@ -101,6 +101,12 @@ class Speaker:
             self.watcher.wait_more(0.5)
         raise AssertionError(f"the health is {told[-1:]}, expected {parts}")
 
+    def let_pass(self, seconds: float) -> None:
+        """Keep the daemon busy with nonsense for some time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.say("nonsense that means nothing", area="hall")
+
     def settle_home(self, entities: int) -> None:
         """Wait until the daemon knows a home of so many exposed devices, and can reach Home Assistant where it asks it."""
         self.await_health(f'"entities":{entities}}}', '"status":"ok"')

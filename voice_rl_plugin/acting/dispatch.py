@@ -40,6 +40,8 @@ class _Running:
     already: set[tuple[int, str]]
     failed: dict[int, str] = field(default_factory=dict)
     """Errors by step."""
+    accepted: set[int] = field(default_factory=set)
+    """Steps with a good result whose effect was not seen yet."""
 
 
 class DispatchExecutor:
@@ -116,6 +118,7 @@ class DispatchExecutor:
         if is_ok:
             unseen = {} if self._results_suffice else _still_to_see(running, step)
             running.awaited[step] = unseen
+            running.accepted.add(step)
             if not unseen:
                 del running.awaited[step]
         else:
@@ -180,7 +183,7 @@ class DispatchExecutor:
         silent = silent or any(not running.awaited[number] for number in open_steps)
         if not running.failed and not silent:
             return (Settlement(decision_id=running.decision_id, outcome="done", settled_at=now),)
-        error = next(iter(running.failed.values()), "no_answer")
+        error = next(iter(running.failed.values()), "unseen" if open_steps <= running.accepted else "no_answer")
         return (
             Settlement(
                 decision_id=running.decision_id, outcome="failed", failed_targets=tuple(sorted(missing)), error=error, settled_at=now

@@ -28,7 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 
 TAKEN_BACK_KEPT = 256
 
-_SAID_AS_IS = ("no_answer", "unreachable", "not_allowed", "expired", "state_unknown")
+_SAID_AS_IS = ("no_answer", "unseen", "unreachable", "not_allowed", "expired", "state_unknown")
 """Errors of a settlement that have a sentence of their own."""
 
 
@@ -229,7 +229,7 @@ class Execution:
         self._outlet.tell_event("failed", decision)
         names = names_of(settlement.failed_targets, self._surroundings.home, decision.language)
         key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
-        if key == "no_answer" and not names:
+        if key in ("no_answer", "unseen") and not names:
             key = "failed"
         self._outlet.say(settlement.speech or sentence(key, decision.language, names=names), decision)
         _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)

@@ -12,6 +12,7 @@ _SENTENCES = {
     "partly_undone": ("I took back what I could, but not {names}.", "能恢复的已恢复，{names}除外。"),
     "cannot_undo": ("I cannot take that back.", "这个无法恢复。"),
     "no_answer": ("{names} did not answer.", "{names}没有响应。"),
+    "unseen": ("I told {names}, but I did not see it happen.", "已经通知{names}，但没有看到变化。"),
     "unreachable": ("I cannot reach Home Assistant.", "联系不上 Home Assistant。"),
     "not_allowed": ("I may not do that here.", "这里不允许我这样做。"),
     "expired": ("That took too long, so I did nothing.", "太久了，所以没有执行。"),
