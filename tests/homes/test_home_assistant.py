@@ -271,6 +271,8 @@ def test_stranger_is_no_home_assistant(words: list[str], what: str) -> None:
     def speak(connection: ServerConnection) -> None:
         for word in words:
             connection.send(word)
+            if word is not words[-1]:
+                connection.recv()
 
     with serving(speak) as address, pytest.raises(LinkError, match=what):
         read_home(HomeSection(home_assistant=address, token="t"))

@@ -5,16 +5,9 @@ from pathlib import Path
 
 from voice_rl_plugin.domain.home import EntityState, Home, States
 from voice_rl_plugin.doors.broker import Message
-from voice_rl_plugin.homes.last_good import LastGoodHome
+from voice_rl_plugin.homes.last_good import LAST_GOOD_HOME, REGISTRY_HOME, TOPIC_HOME, LastGoodHome
 from voice_rl_plugin.homes.merge import merge_sources
 from voice_rl_plugin.homes.statestream import LiveStates, StateChange
-
-REGISTRY_HOME = "registry_home.json"
-"""What Home Assistant told over its WebSocket last."""
-TOPIC_HOME = "topic_home.json"
-"""What came on the home topic last."""
-LAST_GOOD_HOME = "last_good_home.json"
-"""The merged home, which the trainer reads."""
 
 
 class Surroundings:
