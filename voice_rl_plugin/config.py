@@ -85,11 +85,38 @@ class HomeSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WyomingSection:
+    """The door for Home Assistant's Assist; needs the extra `wyoming`."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    """Where to listen. Wyoming has no passwords: whoever reaches the port commands the home."""
+    port: int = 10900
+    advertise: bool = False
+    """Whether Home Assistant finds it by zeroconf."""
+    intents: bool = True
+    """Whether the other side carries out Home Assistant's intents; false when it is not Home Assistant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HermesSection:
+    """The door for Rhasspy 2.5, on the same broker."""
+
+    enabled: bool = False
+    site_ids: tuple[str, ...] = ()
+    """The sites to answer; empty means all."""
+    dialogue_manager: bool = True
+    """Whether Rhasspy's dialogue manager runs; without it captured text is taken as it comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorsSection:
     """What may come in."""
 
     freshness_s: float = 5.0
     """An older command is not executed, and that is said."""
+    wyoming: WyomingSection = field(default_factory=WyomingSection)
+    hermes: HermesSection = field(default_factory=HermesSection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +244,8 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
         keys = typing.get_type_hints(section_type)
         _check_keys(values, keys, f"{where}: {name}")
         read = {key: _convert(value, keys[key], f"{where}: {name}.{key}") for key, value in values.items()}
-        sections[name] = section_type(**(read | overrides.get(name, {})))
+        merged = _merge(read, overrides.get(name, {}))
+        sections[name] = section_type(**{key: keys[key](**one) if isinstance(one, dict) else one for key, one in merged.items()})
     config = Config(**sections)
     _check(config, where)
     return config
@@ -275,13 +303,32 @@ def _from_environment(environ: Mapping[str, str], hints: Mapping[str, Any]) -> d
     for variable, text in environ.items():
         if not variable.startswith(ENVIRONMENT_PREFIX):
             continue
-        section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-        _check_keys({section: None}, hints, variable)
-        keys = typing.get_type_hints(hints[section])
-        _check_keys({key: None}, keys, f"{variable}: {section}")
+        *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        keys, target = hints, overrides
+        for section in sections or [""]:
+            _check_keys({section: None}, keys, variable)
+            keys, target = _keys_of(keys[section], variable), target.setdefault(section, {})
+        _check_keys({key: None}, keys, f"{variable}: {sections[-1]}")
         value = text if keys[key] in (str, str | None) else _read_scalar(text, variable)
-        overrides.setdefault(section, {})[key] = _convert(value, keys[key], variable)
+        target[key] = _convert(value, keys[key], variable)
     return overrides
+
+
+def _keys_of(section: Any, variable: str) -> Mapping[str, Any]:
+    if not dataclasses.is_dataclass(section):
+        raise ConfigError(f"{variable}: expected {ENVIRONMENT_PREFIX}SECTION__KEY, got a level too many")
+    return typing.get_type_hints(section)
+
+
+def _merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those of the environment over them; the settings of a section in a section one by one."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        if isinstance(value, dict):
+            merged[key] = value if key not in merged else dataclasses.replace(merged[key], **value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _read_scalar(text: str, variable: str) -> Any:
@@ -304,6 +351,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if value is None:
             return None
         hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        inner = typing.get_type_hints(hint)
+        _check_keys(value, inner, where)
+        return hint(**{key: _convert(one, inner[key], f"{where}.{key}") for key, one in value.items()})
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is bool and isinstance(value, bool):
         return value
@@ -318,7 +369,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
         return tuple(value)
     names = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path", str: "a text"}
-    raise ConfigError(f"{where}: expected {names.get(hint, 'a list of texts')}, got {value!r}")
+    fallback = "a mapping" if dataclasses.is_dataclass(hint) else "a list of texts"
+    raise ConfigError(f"{where}: expected {names.get(hint, fallback)}, got {value!r}")
 
 
 def _check(config: Config, where: str) -> None:
@@ -329,6 +381,14 @@ def _check(config: Config, where: str) -> None:
     _check_range(mqtt.queue_size, 10, 1_000_000, f"{where}: mqtt.queue_size")
     _check_range(mqtt.max_payload_bytes, 1024, 64 * 1_048_576, f"{where}: mqtt.max_payload_bytes")
     _check_range(config.doors.freshness_s, 0.1, 600, f"{where}: doors.freshness_s")
+    wyoming = config.doors.wyoming
+    _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
+    if not wyoming.host or wyoming.host != wyoming.host.strip():
+        raise ConfigError(f"{where}: doors.wyoming.host: expected an address such as 127.0.0.1 or 0.0.0.0, got {wyoming.host!r}")
+    if wyoming.advertise and wyoming.host in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigError(
+            f"{where}: doors.wyoming.advertise: nobody else reaches {wyoming.host}; set doors.wyoming.host to this machine's address or 0.0.0.0"
+        )
     if not mqtt.prefix or set(mqtt.prefix) & set("+#\0") or "" in mqtt.prefix.split("/") or mqtt.prefix.startswith("$"):
         raise ConfigError(f"{where}: mqtt.prefix: expected a topic without wildcards or empty levels, got {mqtt.prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
@@ -378,4 +438,6 @@ def _check_choice(value: str, choices: tuple[str, ...], where: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
     return list(value) if isinstance(value, tuple) else value

@@ -67,6 +67,11 @@ def test_environment_overrides_the_file(tmp_path: Path) -> None:
         ("safety: {risky: lock.a}", "expected a list of texts"),
         ("doors: {freshness_s: 0}", "doors.freshness_s"),
         ("costs: {wrong: -1}", "costs.wrong"),
+        ("doors: {wyoming: true}", "doors.wyoming: expected a mapping"),
+        ("doors: {wyoming: {prot: 1}}", "doors.wyoming: unknown key 'prot'; did you mean 'port'"),
+        ("doors: {wyoming: {port: 0}}", "doors.wyoming.port: expected 1 to 65535"),
+        ("doors: {wyoming: {enabled: 1}}", "doors.wyoming.enabled: expected true or false"),
+        ("doors: {wyoming: {advertise: true}}", "nobody else reaches 127.0.0.1"),
         ("- 1", "expected sections"),
         ("a: [", "expected YAML"),
     ],
@@ -163,3 +168,16 @@ def test_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
     for section in (HomeSection(token_file=file), HomeSection(token_file=tmp_path / "none"), HomeSection()):
         with pytest.raises(ConfigError, match="token"):
             read_token(section)
+
+
+def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) -> None:
+    """The settings of a door are read one by one: the environment goes over the file, and what neither names keeps its default."""
+    path = write(tmp_path, "doors: {freshness_s: 3, wyoming: {enabled: true, port: 10901}}")
+    wyoming = load_config(path, environ={"VOICE_RL__DOORS__WYOMING__PORT": "10902"}).doors.wyoming
+    from_environment = load_config(environ={"VOICE_RL__DOORS__WYOMING__ENABLED": "true", "HOME": str(tmp_path)}).doors
+
+    assert (wyoming.enabled, wyoming.port, wyoming.host) == (True, 10902, "127.0.0.1")
+    assert (from_environment.wyoming.enabled, from_environment.freshness_s) == (True, 5.0)
+    for wrong in ("VOICE_RL__DOORS__WYOMING__PROT", "VOICE_RL__MQTT__PORT__X", "VOICE_RL__PORT", "VOICE_RL__DOORS__WYOMING"):
+        with pytest.raises(ConfigError, match=wrong):
+            load_config(path, environ={wrong: "1"})

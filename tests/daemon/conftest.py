@@ -14,8 +14,18 @@ from tests.fakes import HOME, FakeDecider, FakePolicy
 from tests.mosquitto import DEADLINE_S, Mosquitto, Watcher, running_mosquitto
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
-from voice_rl_plugin.config import Config, LearningSection, ModelsSection, MqttSection, StoreSection
+from voice_rl_plugin.config import (
+    Config,
+    DoorsSection,
+    HermesSection,
+    LearningSection,
+    ModelsSection,
+    MqttSection,
+    StoreSection,
+    WyomingSection,
+)
 from voice_rl_plugin.daemon import Daemon
+from voice_rl_plugin.daemon.build import make_doors
 from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import PahoBroker
@@ -144,6 +154,7 @@ def make_daemon(
         "make_decider": make_decider,
         "load_policy": load,
         "probe_model": lambda _: None,
+        "make_doors": make_doors(config.doors),
         "file_home": home,
     }
     return Daemon(Parts(**(made | parts)))
@@ -159,7 +170,7 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
         servers: list[Mosquitto] = []
 
         def start(*, home: Home | None = HOME, before: Callable[[Watcher], None] | None = None, names: tuple[str, ...] = ("base",),
-                  mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, **parts: Any) -> House:  # fmt: skip
+                  mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, **parts: Any) -> House:  # fmt: skip
             if not servers:
                 servers.append(stack.enter_context(running_mosquitto(tmp_path)))
             server = servers[0]
@@ -171,6 +182,7 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
                 mqtt=MqttSection(port=server.port),
                 store=StoreSection(path=tmp_path / "store"),
                 models=ModelsSection(path=tmp_path / "models"),
+                doors=DoorsSection(wyoming=wyoming or WyomingSection(), hermes=hermes or HermesSection()),
                 learning=LearningSection(mode=mode, trainer=trainer),
             )
             models = FakeModels(config.models.path)

@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
 from voice_rl_plugin.acting.services import Allowed, HomeAssistantExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
-from voice_rl_plugin.config import Config, CostsSection
+from voice_rl_plugin.config import Config, CostsSection, DoorsSection
 from voice_rl_plugin.daemon.core import Daemon
-from voice_rl_plugin.daemon.parts import Decider, OnAnswer, Parts
+from voice_rl_plugin.daemon.parts import Decider, Door, OnAnswer, Parts
+from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import Broker, PahoBroker
-from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.homes.home_assistant import HomeAssistantSource
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
 from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voice_rl_plugin.acting.executor import Executor
+    from voice_rl_plugin.doors.request import Request
     from voice_rl_plugin.understanding.onnx_policy import Policy
 
 
@@ -58,11 +62,29 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
             make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs),
             load_policy=load_policy,
             probe_model=probe_in_child,
+            make_doors=make_doors(config.doors),
             file_home=file_home,
             home_assistant=source,
             on_answer=on_answer,
         )
     )
+
+
+def make_doors(settings: DoorsSection) -> "tuple[Callable[[Callable[[Request], None]], Door], ...]":
+    """Return what makes the configured doors.
+
+    Raises:
+        ConfigError: what a door needs is not installed.
+    """
+    if not settings.wyoming.enabled:
+        return ()
+    try:
+        from voice_rl_plugin.doors.wyoming import WyomingDoor  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise ConfigError(
+            f"doors.wyoming: expected the package {error.name!r}, which is not installed; run: pip install 'voice-rl-plugin[wyoming]'"
+        ) from error
+    return (lambda ask: WyomingDoor(settings.wyoming, ask=ask, too_late=lambda language: sentence("expired", language)),)
 
 
 def load_policy(folder: Path) -> "Policy":

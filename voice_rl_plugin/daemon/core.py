@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from voice_rl_plugin.daemon.announcement import Announcement
@@ -18,15 +19,20 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
+from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet, internal_error
 from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.daemon.reload import Loaded
+from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.training import IDLE, Training
 from voice_rl_plugin.deciding.safety import any_risky
+from voice_rl_plugin.deciding.turn import Heard
+from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
+from voice_rl_plugin.doors.request import Answer, Request
 from voice_rl_plugin.errors import BrokerError, LinkError, MessageError, StoreError, VoiceRlError
 from voice_rl_plugin.homes.home_assistant import Answered, HomeLearned, LinkLost, LinkUp, News, StatesSeen, Trouble
 from voice_rl_plugin.homes.statestream import StateChange
@@ -100,6 +106,16 @@ class Daemon:
             mode=mode,
             clock=self._clock,
         )
+        self._hermes = HermesDesk(
+            config.doors.hermes,
+            hear=self._hear,
+            feedback=self._feedback,
+            surroundings=surroundings,
+            outlet=outlet,
+            counters=counters,
+            clock=self._clock,
+            freshness_s=config.doors.freshness_s,
+        )
         self._announcement = Announcement(
             brain=self._brain,
             broker=parts.broker,
@@ -119,6 +135,7 @@ class Daemon:
             models=config.models.path,
             report=lambda progress: self._later(self._report_training, progress),
         )
+        self._doors = [make(self.ask) for make in parts.make_doors]
         self._train_state: Mapping[str, Any] = IDLE
         self._seen = native.SeenIds()
         self._undo_watch = UndoWatch()
@@ -138,9 +155,12 @@ class Daemon:
 
         Raises:
             BrokerError: another program uses our client id.
+            ConfigError: a door cannot be opened.
         """
         self._start()
         try:
+            for door in self._doors:
+                door.start()
             while not self._stop.is_set():
                 self._step()
         finally:
@@ -151,12 +171,16 @@ class Daemon:
         self._stop.set()
         self._broker.wake()
 
+    def ask(self, request: Request) -> None:
+        """Have a request answered; called from the threads of doors."""
+        self._later(self._take_request, request)
+
     def _start(self) -> None:
         self._brain.load()
         if self._mode.stores:
             self._outlet.guard(self._surroundings.keep)
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
-        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS])
+        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.start()
         if self._home_assistant is not None:
             self._home_assistant.start(self._broker.wake)
@@ -205,6 +229,8 @@ class Daemon:
             self._announce()
 
     def _close(self) -> None:
+        for door in self._doors:
+            door.stop()
         self._outlet.guard(self._training.close)
         if self._home_assistant is not None:
             self._outlet.guard(self._home_assistant.stop)
@@ -248,6 +274,9 @@ class Daemon:
             self.counters.count("retained_ignored")
             _LOGGER.warning("a retained message on %s was ignored; clear it, and publish inputs without retain", topic)
             return
+        if topic in self._hermes.topics:
+            self._hermes.take(message)
+            return
         name, _, level = key.partition("/")
         if name == "command":
             self._command(message, level or None)
@@ -281,9 +310,32 @@ class Daemon:
                 self.counters.count("duplicates")
                 return
             self._seen.add(f"{utterance.door}:{utterance.id}", mono)
+        self._hear(utterance, message)
+
+    def _take_request(self, request: Request) -> None:
+        """Take an utterance whose door waits for the answer; one that it waits for no longer is dropped."""
+        if not request.claim():
+            self.counters.count("stale")
+            return
+        language = request.language
+        request.late_answer = Answer(text=sentence("busy", language))
+        try:
+            with self._outlet.replies.about(request, nothing=sentence("nothing", language), failed=sentence("failed", language)):
+                utterance = native.parse_command(native.encode(request.fields), area=None, home=self._surroundings.home)
+                message = Message(topic=request.door, payload=b"", received_at=request.received_at)
+                self._hear(replace(utterance, door=request.door), message)
+        except VoiceRlError as error:
+            self.counters.count("malformed" if isinstance(error, MessageError) else "errors")
+            _LOGGER.debug("a request through %s failed: %s", request.door, error)
+            self._outlet.report(error, request.door)
+
+    def _hear(self, utterance: Utterance, message: Message, admits: Callable[[Heard], bool] = lambda _: True) -> None:
+        mono = self._clock.mono()
         turn = self._conversations.turn(utterance, now=mono)
         was_asked = turn is not None and turn.awaits_answer
         heard = self._decisions.hear(utterance)
+        if not admits(heard):
+            return
         if heard.feedback is not None:
             self._feedback.take_spoken(heard.feedback, heard.decision, utterance)
         if heard.decision is None:

@@ -120,6 +120,16 @@ class FeedbackDesk:
         elif following is None and feedback.verdict in ("yes", "no"):
             self._outlet.say(sentence("noted", judged.language), judged)
 
+    def take_aborted(self, session_id: str) -> None:
+        """Take it as a weak no that a person broke a session off, and close its question."""
+        mine = [one for one in self._conversations.decisions() if one.utterance.session_id == session_id]
+        exchange = self._conversations.get(mine[-1].id) if mine else None
+        if exchange is None or exchange.is_answered:
+            return
+        exchange.is_answered = True
+        aborted = Feedback(decision_id=mine[-1].id, verdict="no", source="voice", given_at=self._clock.now(), is_inferred=True)
+        self.learn(aborted, exchange.decision, is_memorable=False)
+
     def learn(self, feedback: Feedback, decision: Decision, *, is_memorable: bool = True) -> None:
         """Commit a judgement, and remember what it teaches.
 

@@ -21,6 +21,7 @@ from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:  # the policy would load onnxruntime for every command
     from voice_rl_plugin.deciding.memory import Memory
+    from voice_rl_plugin.doors.request import Request
     from voice_rl_plugin.understanding.onnx_policy import Policy
 
 
@@ -71,6 +72,16 @@ class OnAnswer(Protocol):
         """Return what it brought."""
 
 
+class Door(Protocol):
+    """A door with a thread of its own."""
+
+    def start(self) -> None:
+        """Open it."""
+
+    def stop(self) -> None:
+        """Close it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the daemon is made of; build.py makes the real ones."""
@@ -83,6 +94,8 @@ class Parts:
     make_decider: "Callable[[Policy, Home, Memory], Decider]"
     load_policy: "Callable[[Path], Policy]"
     probe_model: Callable[[Path], None]
+    make_doors: "tuple[Callable[[Callable[[Request], None]], Door], ...]" = ()
+    """Each makes a door out of what takes its requests."""
     file_home: Home | None = None
     home_assistant: HomeSource | None = None
     """Where it is asked over its WebSocket."""

@@ -19,6 +19,9 @@ _SENTENCES = {
     "state_unknown": ("I do not know the state of {names}.", "我不知道{names}的状态。"),
     "failed": ("That did not work.", "没有成功。"),
     "noted": ("Noted.", "知道了。"),
+    "busy": ("I am still busy with that.", "我还在处理。"),
+    "nothing": ("I did nothing.", "我什么都没做。"),
+    "watching": ("I only watch for now; I would {names}.", "我现在只是旁观，本来会{names}。"),
 }
 
 

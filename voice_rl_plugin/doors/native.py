@@ -257,6 +257,24 @@ def parse_home(payload: bytes, *, max_bytes: int) -> Home:
         raise MessageError(str(error)) from error
 
 
+def read_object(payload: bytes, what: str) -> dict[str, Any]:
+    """Read a JSON object of another protocol within our limits.
+
+    Raises:
+        MessageError: says what was expected and what came.
+    """
+    return _parse_object(_decode(payload, what), what)
+
+
+def read_text(fields: Mapping[str, Any], key: str, what: str) -> str | None:
+    """Read an optional text of such an object.
+
+    Raises:
+        MessageError: says what was expected and what came.
+    """
+    return _text(fields, key, what)
+
+
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return a payload as JSON."""
     return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
