@@ -18,6 +18,7 @@ from voice_rl_plugin.config import Config, DispatchSection, HomeSection, ModelsS
 from voice_rl_plugin.daemon import Daemon, build_daemon
 
 PACKAGE = ROOT / "examples" / "home_assistant" / "packages" / "voice_rl.yaml"
+COMPONENT = ROOT / "custom_components" / "voice_rl"
 RISKY_LABEL = "voice risky"
 
 
@@ -35,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Return a running Home Assistant with devices, floors, aliases, labels and a satellite."""
     with contextlib.ExitStack() as stack:
-        one = Lab(tmp_path_factory.mktemp("home_assistant"), packages=(PACKAGE,))
+        one = Lab(tmp_path_factory.mktemp("home_assistant"), packages=(PACKAGE,), components=(COMPONENT,))
         stack.callback(one.stop)
         one.start()
         satellite = FakeSatellite("Kitchen Satellite")

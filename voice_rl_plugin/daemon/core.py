@@ -280,6 +280,8 @@ class Daemon:
         name, _, level = key.partition("/")
         if name == "command":
             self._command(message, level or None)
+        elif key == "ask":
+            self._ask(message)
         elif name == "confirm":
             self._confirm(message, level or None)
         elif key == "result":
@@ -299,18 +301,42 @@ class Daemon:
 
     def _command(self, message: Message, level: str | None) -> None:
         utterance = native.parse_command(message.payload, area=level, home=self._surroundings.home)
-        now, mono, waited_s = self._clock.now(), self._clock.mono(), self._clock.waited_s(message)
-        try:
-            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._config.doors.freshness_s)
-        except MessageError:
-            self.counters.count("stale")
-            raise
+        self._check_fresh(utterance, message)
         if utterance.id is not None:
             if self._is_duplicate(utterance.id, utterance.door):
                 self.counters.count("duplicates")
                 return
-            self._seen.add(f"{utterance.door}:{utterance.id}", mono)
+            self._seen.add(f"{utterance.door}:{utterance.id}", self._clock.mono())
         self._hear(utterance, message)
+
+    def _ask(self, message: Message) -> None:
+        """Take an utterance whose sender speaks the answer itself; it gets one, whatever happens."""
+        fields = native.parse_ask(message.payload, home=self._surroundings.home)
+        question = str(fields["id"])
+        if self._seen.has(f"assist:{question}", self._clock.mono()):
+            self.counters.count("duplicates")
+            return
+        self._seen.add(f"assist:{question}", self._clock.mono())
+        request = Request(door="assist", fields=fields, forwards=True, received_at=message.received_at)
+        request.answer.add_done_callback(lambda answered: self._outlet.answer(question, answered.result()))
+        wrong = "failed"
+        try:
+            utterance = native.parse_command(native.encode(fields), area=None, home=self._surroundings.home)
+            wrong = "expired"
+            self._check_fresh(utterance, message)
+        except MessageError:
+            request.reply(Answer(text=sentence(wrong, request.language)))
+            raise
+        self._take_request(request)
+
+    def _check_fresh(self, utterance: Utterance, message: Message) -> None:
+        try:
+            native.check_fresh(
+                utterance, now=self._clock.now(), waited_s=self._clock.waited_s(message), freshness_s=self._config.doors.freshness_s
+            )
+        except MessageError:
+            self.counters.count("stale")
+            raise
 
     def _take_request(self, request: Request) -> None:
         """Take an utterance whose door waits for the answer; one that it waits for no longer is dropped."""
@@ -375,6 +401,8 @@ class Daemon:
     # Home and states
 
     def _take_home(self, message: Message) -> None:
+        if not message.payload:  # cleared: what was told last still holds
+            return
         self._surroundings.take_home(native.parse_home(message.payload, max_bytes=self._config.mqtt.max_payload_bytes))
         self._use_home()
 

@@ -193,6 +193,8 @@ class Execution:
     def _find_intent(self, actions: tuple[Action, ...], *, language: str = "en") -> AssistIntent | None:
         """Return the intent that answers the request at hand, when Home Assistant can do exactly this itself."""
         is_shadow = self._executor.name == "none"
+        if not is_shadow and self._outlet.replies.forwards and [action.domain for action in actions] == ["intent"]:
+            return AssistIntent(name=actions[0].service.partition(".")[2], text="")
         if is_shadow or not self._outlet.replies.takes_intent or len(actions) != 1 or any_risky(actions, self._surroundings.home):
             return None
         return assist_intent(actions[0], states=self._surroundings.states, language=language, done=sentence("done", language))
