@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.conftest import House
+from tests.mosquitto import DEADLINE_S
 
 StartHouse = Callable[..., House]
 
@@ -119,6 +120,18 @@ def test_repeated_and_retained_questions_are_not_done_again(house: House) -> Non
     answer_to(house, "q1")
 
     assert len(house.watcher.on_topic("voice_rl/action/light/turn_on")) == 1
+
+
+def test_question_is_done_once_over_a_restart(start_house: StartHouse, house: House) -> None:
+    """What the broker delivers again to the next daemon was decided before."""
+    ask(house, "turn on the lamp")
+    house.daemon.stop()
+    house.threads[0].join(DEADLINE_S)
+    again = start_house()
+    again.watcher.publish("voice_rl/ask", {"id": "q1", "text": "turn on the lamp", "area": "kitchen"})
+    again.settle()
+
+    assert again.watcher.on_topic("voice_rl/action/light/turn_on") == []
 
 
 def test_unknown_area_is_left_out(house: House) -> None:

@@ -126,7 +126,7 @@ def start_speaker(lab: Lab, tmp_path: Path) -> Iterator[StartSpeaker]:
             file.write_text(token or lab.token)
             linked = HomeSection(home_assistant=lab.address, token_file=file, risky_label=RISKY_LABEL)
             config = Config(
-                mqtt=MqttSection(port=lab.broker.port),
+                mqtt=MqttSection(port=lab.broker.port, client_id=f"voice_rl_{time.monotonic_ns()}"),
                 home=linked if has_link else HomeSection(),
                 dispatch=DispatchSection(executor=executor, **dispatch),
                 store=StoreSection(path=tmp_path / "store"),

@@ -313,7 +313,7 @@ class Daemon:
         """Take an utterance whose sender speaks the answer itself; it gets one, whatever happens."""
         fields = native.parse_ask(message.payload, home=self._surroundings.home)
         question = str(fields["id"])
-        if self._seen.has(f"assist:{question}", self._clock.mono()):
+        if self._is_duplicate(question, "assist"):
             self.counters.count("duplicates")
             return
         self._seen.add(f"assist:{question}", self._clock.mono())
