@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voice_rl_training import algorithms
 from voice_rl_training.measure_learning import (
+    ALIAS_ROW,
     BASE_ROW,
     CORRECTION_RATES,
     CORRECTIONS_ROW,
@@ -27,7 +28,7 @@ from voice_rl_training.measure_learning import (
 from voice_rl_training.simulate.bandit import is_installed
 from voice_rl_training.simulate.play import PEER
 
-NUMBERS = {BASE_ROW: "0", MEMORY_ROW: "1", CORRECTIONS_ROW: "3", "logged_rewards": "4", PEER: "6", ORACLE_ROW: "7"}
+NUMBERS = {BASE_ROW: "0", MEMORY_ROW: "1", ALIAS_ROW: "2", CORRECTIONS_ROW: "3", "logged_rewards": "4", PEER: "6", ORACLE_ROW: "7"}
 """The rows' numbers; the others are 5."""
 _RESAMPLES = 2000
 
@@ -90,13 +91,12 @@ def to_markdown(lines: Sequence[Mapping[str, Any]], plan: Plan, *, command: str,
         "mistakes. All shares are of 100, with the 95 % interval of a bootstrap over households and seeds."
     )
     method = (
-        "Every row but the peer is fitted on the log of the same households, which lived with base and memory, and hears the same held-out "
+        "Every row but the peer is fitted on the log of the same households, which lived with base, memory and aliases, and hears the same held-out "
         f"sentences. Networks are fitted from {plan.least_labels} labels on, and no gate is asked: this is what an algorithm makes, not what would "
         "be promoted. Corrected before: the same words in the same place, after one right correction. Heard and unheard are wordings of the same phrases; own names are heard in other commands than those of the log. Wrong actions "
         "and questions are counted on sentences as the household says them."
     )
     parts = ["# What learning makes of the same interactions", "", made, "", method, ""]
-    parts += ["Row 2, aliases, is not among the rows: the brain that is measured here learns no names at once yet.", ""]
     if not is_installed():
         parts += ["Row 6, Vowpal Wabbit, was not run: the package `vowpalwabbit` is not installed.", ""]
     for language in plan.languages:
@@ -121,19 +121,19 @@ def _table(lines: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
             if not entries:
                 continue
             labels = np.mean([one["labels"] for one in entries])
-            shown = f"{labels:.0f}" if row not in (BASE_ROW, MEMORY_ROW, PEER, ORACLE_ROW) else ""
+            shown = f"{labels:.0f}" if row not in (BASE_ROW, MEMORY_ROW, ALIAS_ROW, PEER, ORACLE_ROW) else ""
             cells = [str(shares(entries, name, verdict)) for _, name, verdict in _COLUMNS]
             table.append(f"| {NUMBERS.get(row, '5')} | {row} | {at} | {shown} | {' | '.join(cells)} |")
     return [*table, ""]
 
 
 def _lived(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the first and last hundred interactions as they were lived, with base and memory."""
+    """Return the first and last hundred interactions as they were lived, with base, memory and aliases."""
     cells = []
     for verdict in ("wrong_action", "asked"):
         first, last = (share([(line["lived"][i][verdict], sum(line["lived"][i].values())) for line in lines]) for i in (0, 1))
         cells.append(f"{'wrong actions' if verdict == 'wrong_action' else 'questions'} {first} -> {last}")
-    return [f"Lived with memory, from the first to the last hundred: {'; '.join(cells)}.", ""]
+    return [f"Lived with memory and aliases, from the first to the last hundred: {'; '.join(cells)}.", ""]
 
 
 def _human_lines(lines: Sequence[Mapping[str, Any]]) -> list[str]:
