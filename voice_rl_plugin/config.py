@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VOICE_RL__"
@@ -25,6 +26,7 @@ FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
 EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
+_LARGEST = 1e15
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -140,6 +142,14 @@ class SafetySection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeyondSection:
+    """What may be asked for beyond the house."""
+
+    services: tuple[str, ...] = ()
+    """Out of domain.beyond.SERVICES; each needs somebody who carries it out. What is not here is refused, and that is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostsSection:
     """Prices of being wrong, in units of one right action; empty keys keep the decider's own defaults."""
 
@@ -159,6 +169,14 @@ class LearningSection:
     """`on`; `off` stores decisions but learns nothing; `guest` acts and stores nothing."""
     trainer: str = "voice-rl-train"
     """The command that `<prefix>/train/set start` runs as `<trainer> retrain`."""
+    canary_decisions: int = 300
+    """A new model is on trial for this many of its decisions: it is rolled back when people deny it more often than the one before; 0 is never."""
+    canary_least: int = 30
+    """It is looked at each time it has made this many more."""
+    canary_level: float = 0.05
+    """The chance, over the whole trial, that a model no worse than the one before is rolled back."""
+    shadow_questions_per_hour: int = 0
+    """Where a challenger in shadow would act otherwise, this often an hour it is asked which is right; 0 is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +191,8 @@ class ModelsSection:
     """Where the versions of the policy are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "models")
+    public_key_file: Path | None = None
+    """An Ed25519 public key as PEM; with it only versions signed by its private half are served, beside the shipped one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +204,7 @@ class Config:
     doors: DoorsSection = field(default_factory=DoorsSection)
     dispatch: DispatchSection = field(default_factory=DispatchSection)
     safety: SafetySection = field(default_factory=SafetySection)
+    beyond: BeyondSection = field(default_factory=BeyondSection)
     costs: CostsSection = field(default_factory=CostsSection)
     learning: LearningSection = field(default_factory=LearningSection)
     store: StoreSection = field(default_factory=StoreSection)
@@ -334,8 +355,8 @@ def _merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str,
 def _read_scalar(text: str, variable: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{variable}: expected one YAML value, got {text!r}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{variable}: expected one YAML value, got {text!r:.100}") from error
 
 
 def _check_keys(values: Mapping[Any, Any], known: Mapping[str, Any], where: str) -> None:
@@ -358,12 +379,17 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is bool and isinstance(value, bool):
         return value
+    if is_number and abs(value) > _LARGEST:
+        raise ConfigError(f"{where}: expected a number up to {_LARGEST:g}, got a larger one")
     if hint is int and is_number and float(value).is_integer():
         return int(value)
     if hint is float and is_number:
         return float(value)
-    if hint is Path and isinstance(value, str) and value:
-        return Path(value).expanduser()
+    if hint is Path and isinstance(value, str) and value and "\0" not in value:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"{where}: {value!r}: {error}") from error
     if hint is str and (isinstance(value, str) or is_number or isinstance(value, bool)):
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)  # YAML reads a bare on as true
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
@@ -397,9 +423,18 @@ def _check(config: Config, where: str) -> None:
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
     _check_home_assistant(config, where)
+    _check_range(config.learning.canary_decisions, 0, 100_000, f"{where}: learning.canary_decisions")
+    _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
+    _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")
+    _check_range(config.learning.shadow_questions_per_hour, 0, 60, f"{where}: learning.shadow_questions_per_hour")
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")
+    for service in config.beyond.services:
+        if service not in SERVICES:
+            near = difflib.get_close_matches(service, SERVICES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(SERVICES)}"
+            raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
 

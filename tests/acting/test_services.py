@@ -222,6 +222,19 @@ def test_results_from_the_broker_are_not_ours(executor: HomeAssistantExecutor) -
     assert executor.on_result(decision_id="d1", step=1, is_ok=True, now=NOW) == Progress()
 
 
+def test_what_is_not_home_assistants_goes_on_the_action_topics(executor: HomeAssistantExecutor, caller: FakeCaller) -> None:
+    """A call or a route is published for who does it, and its result comes from the broker; the light beside it is called."""
+    progress = executor.start(decide("navigation.route destination=home", "light.turn_on light.a"), states={"light.a": OFF}, now=NOW)
+    forged = executor.on_result(decision_id="d1", step=2, is_ok=True, now=NOW)
+    executor.on_result(decision_id="d1", step=1, is_ok=True, now=NOW)
+    answer(executor, 1)
+
+    assert [one.topic for one in progress.messages] == ["voice_rl/action/navigation/route"]
+    assert [one["service"] for one in caller.sent] == ["turn_on"]
+    assert forged == Progress()
+    assert only(executor.on_state("light.a", ON, now=NOW + 0.1)).is_success
+
+
 def handed(executor: HomeAssistantExecutor, *lines: str) -> Progress:
     """Hand a sentence over to Home Assistant."""
     return executor.start(decide(*lines), states={}, now=NOW)

@@ -170,6 +170,19 @@ def test_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
             read_token(section)
 
 
+def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
+    """Nothing beyond the house is switched on by default; a service that does not exist is an error with the nearest one."""
+    path = tmp_path / "voice_rl.yaml"
+    path.write_text("beyond: {services: [phone.call, search.weather]}\n")
+
+    assert Config().beyond.services == ()
+    assert load_config(path, environ={}).beyond.services == ("phone.call", "search.weather")
+    assert load_config(path, environ={}).to_mapping()["beyond"] == {"services": ["phone.call", "search.weather"]}
+    path.write_text("beyond: {services: [phone.cal]}\n")
+    with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
+        load_config(path, environ={})
+
+
 def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) -> None:
     """The settings of a door are read one by one: the environment goes over the file, and what neither names keeps its default."""
     path = write(tmp_path, "doors: {freshness_s: 3, wyoming: {enabled: true, port: 10901}}")

@@ -30,6 +30,7 @@ from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import PahoBroker
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.models import Trial
 from voice_rl_plugin.learning.store import ExperienceStore
 
 
@@ -37,20 +38,22 @@ class FakeModels:
     """A model store of names in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.path = folder
         self.names = ["base"]
+        self.on_trial = False
+        self.in_shadow: str | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def pointer(self) -> Path:
         """Return the file that changes with the champion."""
-        return self.folder / "champion"
+        return self.path / "champion"
 
     def champion(self) -> Path:
         """Return the champion's folder."""
         if not self.names:
             raise ModelError("no model at all")
-        return self.folder / self.champion_version()
+        return self.path / self.champion_version()
 
     def champion_version(self) -> str:
         """Return the champion's name."""
@@ -66,6 +69,24 @@ class FakeModels:
         if version not in self.names:
             raise ModelError(f"model {version}: is not there")
         self._write([*self._lines(), version])
+        self.on_trial = True
+
+    def challenger(self, version: str) -> Path:
+        """Return where a name would be."""
+        return self.path / version
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion, if it was promoted here."""
+        lines = self._lines()
+        return Trial(version=lines[-1], former=lines[-2], since=0.0) if self.on_trial and len(lines) > 1 else None
+
+    def end_trial(self, version: str) -> None:
+        """End the trial."""
+        self.on_trial = self.on_trial and version != self.champion_version()
+
+    def challenger_version(self) -> str | None:
+        """Return what runs in shadow."""
+        return self.in_shadow
 
     def rollback(self, *, at: float) -> str:
         """Go back to the former one."""
@@ -73,6 +94,7 @@ class FakeModels:
         lines = self._lines()
         if len(lines) < 2:
             raise ModelError("models: nothing to roll back to")
+        self.on_trial = False
         self._write(lines[:-1])
         return lines[-2]
 
@@ -80,7 +102,7 @@ class FakeModels:
         return self.pointer.read_text().split() if self.pointer.exists() else ["base"]
 
     def _write(self, lines: list[str]) -> None:
-        temporary = self.folder / "champion.tmp"
+        temporary = self.path / "champion.tmp"
         temporary.write_text("\n".join(lines))
         temporary.replace(self.pointer)
 
@@ -170,7 +192,8 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
         servers: list[Mosquitto] = []
 
         def start(*, home: Home | None = HOME, before: Callable[[Watcher], None] | None = None, names: tuple[str, ...] = ("base",),
-                  mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, **parts: Any) -> House:  # fmt: skip
+                  mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, in_shadow: str | None = None,
+                  wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, parts: dict[str, Any] | None = None, **learning: Any) -> House:  # fmt: skip
             if not servers:
                 servers.append(stack.enter_context(running_mosquitto(tmp_path)))
             server = servers[0]
@@ -183,12 +206,13 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
                 store=StoreSection(path=tmp_path / "store"),
                 models=ModelsSection(path=tmp_path / "models"),
                 doors=DoorsSection(wyoming=wyoming or WyomingSection(), hermes=hermes or HermesSection()),
-                learning=LearningSection(mode=mode, trainer=trainer),
+                learning=LearningSection(mode=mode, trainer=trainer, **learning),
             )
             models = FakeModels(config.models.path)
             models.names = list(names)
+            models.in_shadow = in_shadow
             deciders: list[FakeDecider] = []
-            daemon = make_daemon(config, models=models, deciders=deciders, home=home, is_shadow=is_shadow, **parts)
+            daemon = make_daemon(config, models=models, deciders=deciders, home=home, is_shadow=is_shadow, **(parts or {}))
             house = House(daemon=daemon, watcher=watcher, server=server, config=config, models=models, deciders=deciders)
             thread = threading.Thread(target=daemon.run, daemon=True)
             house.threads.append(thread)

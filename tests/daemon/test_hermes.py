@@ -21,7 +21,15 @@ def house(start_house: StartHouse) -> House:
 
 def query(house: House, text: str, *, site: str = "kitchen", session: str | None = "s1", **fields: Any) -> None:
     """Ask as the dialogue manager does."""
-    payload = {"input": text, "siteId": site, "id": "r1", "intentFilter": None, "sessionId": session, "wakewordId": None, "lang": None}
+    payload: dict[str, Any] = {
+        "input": text,
+        "siteId": site,
+        "id": "r1",
+        "intentFilter": None,
+        "sessionId": session,
+        "wakewordId": None,
+        "lang": None,
+    }
     payload |= {"customData": {"mine": [1]}, "asrConfidence": 0.97, "customEntities": None} | fields
     house.watcher.publish("hermes/nlu/query", payload, qos=0)
 

@@ -86,7 +86,7 @@ def source() -> FakeSource:
 def house(start_house: StartHouse, source: FakeSource) -> House:
     """Return a house that knows its home, its states and its services from Home Assistant alone."""
     executor = HomeAssistantExecutor(source, allowed=ALLOWED, answer_s=1.0)
-    one = start_house(home=None, home_assistant=source, executor=executor, on_answer=executor.on_answer)
+    one = start_house(home=None, parts={"home_assistant": source, "executor": executor, "on_answer": executor.on_answer})
     source.tell(HomeLearned(home=HOME, renamed={}), LinkUp())
     source.show("light.lamp", "off", is_first=True)
     one.watcher.wait_for(
@@ -154,7 +154,7 @@ def test_home_outlives_a_restart_without_home_assistant(start_house: StartHouse,
     again = FakeSource()
     again.is_connected = False
 
-    second = start_house(home=None, home_assistant=again)
+    second = start_house(home=None, parts={"home_assistant": again})
 
     assert second.watcher.wait_topic("voice_rl/health")["home"] == {"areas": 2, "entities": 4}
     assert source.is_connected

@@ -136,6 +136,7 @@ def test_area_comes_from_the_satellite(house: House, port: int) -> None:
     """Where the satellite stands is where the speaker is; without one nobody knows."""
     ask(port, "turn on the lamp", satellite="assist_satellite.hall")
     ask(port, "turn on the desk lamp", satellite=None)
+    house.settle()
     areas = {json.loads(one.payload)["utterance"]: json.loads(one.payload)["area"] for one in house.watcher.on_topic("voice_rl/decision")}
 
     assert areas["turn on the lamp"] == "hall"

@@ -76,9 +76,13 @@ class Announcement:
 
     def _model(self, training: Mapping[str, Any]) -> dict[str, Any]:
         installed, versions = self._brain.version, self._brain.versions
+        trial, shadow = self._brain.trial, self._brain.shadow
+        ended = trial.to_sentence() if trial is not None and trial.state == "rolled_back" else ""
         return {
             "installed_version": installed,
             "latest_version": versions[-1] if len(versions) > 1 else installed,
             "in_progress": training.get("phase") not in ("idle", "done"),
-            "release_summary": str(training.get("result") or ""),
+            "release_summary": ended or str(training.get("result") or ""),
+            "canary": None if trial is None else trial.to_payload(),
+            "shadow": None if shadow is None else shadow.to_payload(),
         }

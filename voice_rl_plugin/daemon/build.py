@@ -1,5 +1,6 @@
 """The composition root: makes the real parts out of the configuration."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.homes.home_assistant import HomeAssistantSource
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
+from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
         broker: another broker than the configured one, for tests.
 
     Raises:
-        ConfigError: the home file, a certificate or a password file is wrong.
+        ConfigError: the home file, a certificate, a key or a password file is wrong.
         StoreError: the experience store cannot be opened.
     """
     file_home = load_home(config.home.file) if config.home.file is not None else None
@@ -50,16 +52,16 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
         executor = DispatchExecutor(prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
     elif config.dispatch.executor == "home_assistant" and source is not None:
         allowed = Allowed(domains=frozenset(config.dispatch.domains), guarded=config.dispatch.guarded)
-        executor = caller = HomeAssistantExecutor(source, allowed=allowed, freshness_s=config.doors.freshness_s)
+        executor = caller = HomeAssistantExecutor(source, allowed=allowed, prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
         on_answer = caller.on_answer
     return Daemon(
         Parts(
             config=config,
             broker=broker if broker is not None else PahoBroker(config.mqtt),
             store=ExperienceStore(config.store.path),
-            models=ModelStore(config.models.path),
+            models=ModelStore(config.models.path, check_signature=signature_check(config.models.public_key_file)),
             executor=executor,
-            make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs),
+            make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs, beyond=config.beyond.services),
             load_policy=load_policy,
             probe_model=probe_in_child,
             make_doors=make_doors(config.doors),
@@ -98,10 +100,10 @@ def load_policy(folder: Path) -> "Policy":
     return OnnxPolicy.load(folder)
 
 
-def make_decider(policy: "Policy", home: Home, memory: Memory, costs: CostsSection) -> Decider:
-    """Make the brain with the configured costs."""
+def make_decider(policy: "Policy", home: Home, memory: Memory, costs: CostsSection, *, beyond: Collection[str] = ()) -> Decider:
+    """Make the brain with the configured costs, and what is switched on beyond the house."""
     from voice_rl_plugin.deciding.decider import Decider as RealDecider  # noqa: PLC0415
     from voice_rl_plugin.deciding.value import Costs  # noqa: PLC0415
 
     named = {name: value for name in ("wrong", "ask", "missed") if (value := getattr(costs, name)) is not None}
-    return RealDecider(policy=policy, home=home, memory=memory, costs=Costs(**named))
+    return RealDecider(policy=policy, home=home, memory=memory, costs=Costs(**named), beyond=beyond)

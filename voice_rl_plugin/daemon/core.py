@@ -24,6 +24,7 @@ from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet, internal_error
 from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.daemon.reload import Loaded
+from voice_rl_plugin.daemon.shadow import Challenger
 from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.training import IDLE, Training
@@ -71,7 +72,13 @@ class Daemon:
             has_registry=parts.home_assistant is not None,
         )
         self._conversations = Conversations()
-        self._brain = Brain(parts, outlet=outlet, home=surroundings.home, on_loaded=lambda loaded: self._later(self._take_champion, loaded))
+        self._brain = Brain(
+            parts,
+            outlet=outlet,
+            home=surroundings.home,
+            on_loaded=lambda loaded: self._later(self._take_champion, loaded),
+            on_challenger=lambda loaded: self._later(self._take_challenger, loaded),
+        )
         self._execution = Execution(
             parts.executor,
             broker=parts.broker,
@@ -226,6 +233,7 @@ class Daemon:
             self._metrics_at = mono
             if self._mode.stores:
                 self._outlet.guard(self._brain.reload_memory)
+            self._look_at_trial()
             self._announce()
 
     def _close(self) -> None:
@@ -364,11 +372,13 @@ class Daemon:
             return
         if heard.feedback is not None:
             self._feedback.take_spoken(heard.feedback, heard.decision, utterance)
+            self._look_at_trial()
         if heard.decision is None:
             return
         if heard.decision.outcome == "act" and not was_asked and any_risky(heard.decision.actions, self._surroundings.home):
             raise VoiceRlError("a risky action was decided without a question; it was not carried out")
-        self._decisions.carry_out(heard.decision, message=message)
+        corrects = heard.feedback.decision_id if heard.feedback is not None and heard.feedback.correction else None
+        self._decisions.carry_out(heard.decision, message=message, corrects=corrects)
 
     def _confirm(self, message: Message, level: str | None) -> None:
         confirmation = native.parse_confirm(message.payload, area=level, home=self._surroundings.home)
@@ -386,6 +396,7 @@ class Daemon:
                 raise MessageError(f"confirm: decision_id: no decision {confirmation.decision_id!r:.60} is known; it may have been erased")
             exchange = Exchange(decision=decision, at=float("-inf"), is_answered=True)
         self._feedback.judge(confirmation, exchange, message)
+        self._look_at_trial()
         if confirmation.id is not None:
             self._seen.add(f"confirm:{confirmation.id}", mono)
         self._outlet.respond(message, {"decision_id": exchange.decision.id, "verdict": confirmation.verdict, "accepted": True})
@@ -490,6 +501,16 @@ class Daemon:
     def _take_champion(self, loaded: Loaded) -> None:
         self._brain.take_champion(loaded, states=self._surroundings.states, now=self._clock.now())
         self._announce()
+
+    def _take_challenger(self, loaded: Challenger) -> None:
+        self._brain.take_challenger(loaded)
+        self._announce()
+
+    def _look_at_trial(self) -> None:
+        before = self._brain.trial
+        self._outlet.guard(lambda: self._brain.look_at_trial(now=self._clock.now()), topic=f"{self._outlet.prefix}/model")
+        if self._brain.trial != before:
+            self._announce()
 
     def _set_training(self, verb: str) -> None:
         if verb == "start":

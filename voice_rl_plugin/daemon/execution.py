@@ -174,7 +174,12 @@ class Execution:
         return decision_id in self._taken_back
 
     def take_result(self, result: native.ActionResult) -> None:
-        """Take what an executor reports."""
+        """Take what an executor reports; an answer that comes with it is said once the decision is done."""
+        running = self._running.get(result.decision_id)
+        if running is not None and result.is_ok and result.text:
+            decision, done = running
+            said = result.text if done == _success(decision) else f"{done} {result.text}"
+            self._running[result.decision_id] = (decision, said)
         self.take(
             self._executor.on_result(
                 decision_id=result.decision_id, step=result.step, is_ok=result.is_ok, error=result.error, now=self._clock.now()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from voice_rl_plugin.acting.executor import Executor, Progress
 from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.reload import Models
+from voice_rl_plugin.deciding.aliases import TaughtName
 from voice_rl_plugin.deciding.turn import Heard, Turn
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Decision
@@ -36,6 +37,9 @@ class Decider(Protocol):
 
     def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
         """Whether a correction of these words may be learned by heart."""
+
+    def name_taught(self, utterance: Utterance, actions: Sequence[Action]) -> TaughtName | None:
+        """Return the name that a correction of these words teaches."""
 
     def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
         """Decide about one utterance."""

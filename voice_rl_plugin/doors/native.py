@@ -66,6 +66,8 @@ class ActionResult:
     """From 1."""
     is_ok: bool
     error: str | None = None
+    text: str | None = None
+    """What to say instead of "done": the answer to a question that somebody else looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,8 @@ def parse_result(payload: bytes) -> ActionResult:
         raise MessageError(f"result: step: expected a whole number from 1, got {step!r:.60}")
     if not isinstance(is_ok, bool):
         raise MessageError(f"result: ok: expected true or false, got {is_ok!r:.60}")
-    return ActionResult(decision_id=decision_id, step=step, is_ok=is_ok, error=_text(fields, "error", "result"))
+    error, text = _text(fields, "error", "result"), _text(fields, "text", "result")
+    return ActionResult(decision_id=decision_id, step=step, is_ok=is_ok, error=error, text=text)
 
 
 def parse_model_set(payload: bytes) -> ModelRequest:
