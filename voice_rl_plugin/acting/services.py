@@ -25,6 +25,8 @@ _LOGGER = logging.getLogger(__name__)
 AGENT = "conversation.home_assistant"
 """Home Assistant's own conversation agent, which knows timers, lists and the weather."""
 GUARDED_DOMAINS = frozenset({"lock", "valve"})
+PLACES_SINCE = (2026, 6)
+"""Its agent takes where something was said over the WebSocket since then, at the latest; a timer rings there."""
 TARGET_KEYS = frozenset({"entity_id", "device_id", "area_id", "floor_id", "label_id"})
 """What would name more targets inside the data of a service."""
 
@@ -35,6 +37,10 @@ class Caller(Protocol):
     @property
     def is_connected(self) -> bool:
         """Whether commands can be sent."""
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Return year and month of Home Assistant's version; empty when it is not known."""
 
     def send(self, command: Mapping[str, Any]) -> int:
         """Send a command and return its number.
@@ -208,12 +214,23 @@ class HomeAssistantExecutor:
 
     def _send(self, calling: _Calling, message: OutgoingMessage) -> str | None:
         try:
-            calling.sent[self._caller.send(_command(message.payload, calling.decision))] = message
+            calling.sent[self._caller.send(self._command(message.payload, calling.decision))] = message
         except LinkError as error:
             _LOGGER.debug("decision %s: %s", calling.decision.id, error)
             return "unreachable"
         calling.was_sent = True
         return None
+
+    def _command(self, payload: Mapping[str, Any], decision: Decision) -> dict[str, Any]:
+        """Return the command of Home Assistant's WebSocket for one step."""
+        domain, _, service = str(payload["service"]).partition(".")
+        if domain != "intent":
+            command = {"type": "call_service", "domain": domain, "service": service, "target": dict(payload["target"])}
+            return command | ({"service_data": dict(payload["data"])} if payload["data"] else {})
+        command = {"type": "conversation/process", "text": payload["text"], "language": payload["language"], "agent_id": AGENT}
+        heard = decision.utterance
+        place = {"device_id": heard.device_id, "satellite_id": heard.satellite_id} if self._caller.version >= PLACES_SINCE else {}
+        return command | {key: value for key, value in place.items() if value}
 
     def _finish(self, progress: Progress) -> Progress:
         """Drop what is settled: nothing of it is sent any more."""
@@ -226,17 +243,6 @@ class HomeAssistantExecutor:
                 replace(one, error="unreachable" if never_sent else one.error, speech=calling.speech if calling is not None else None)
             )
         return replace(progress, settled=tuple(settled))
-
-
-def _command(payload: Mapping[str, Any], decision: Decision) -> dict[str, Any]:
-    """Return the command of Home Assistant's WebSocket for one step."""
-    domain, _, service = str(payload["service"]).partition(".")
-    if domain != "intent":
-        command = {"type": "call_service", "domain": domain, "service": service, "target": dict(payload["target"])}
-        return command | ({"service_data": dict(payload["data"])} if payload["data"] else {})
-    command = {"type": "conversation/process", "text": payload["text"], "language": payload["language"], "agent_id": AGENT}
-    device_id = decision.utterance.device_id
-    return command | ({"device_id": device_id} if device_id else {})  # a timer rings where it was asked for
 
 
 def _late_or_mixed(message: OutgoingMessage, now: float) -> str | None:
