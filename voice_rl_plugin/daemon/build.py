@@ -52,7 +52,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
         executor = DispatchExecutor(prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
     elif config.dispatch.executor == "home_assistant" and source is not None:
         allowed = Allowed(domains=frozenset(config.dispatch.domains), guarded=config.dispatch.guarded)
-        executor = caller = HomeAssistantExecutor(source, allowed=allowed, freshness_s=config.doors.freshness_s)
+        executor = caller = HomeAssistantExecutor(source, allowed=allowed, prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
         on_answer = caller.on_answer
     return Daemon(
         Parts(
