@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_rl_plugin.commands._bench_home import LANGUAGES, Sentence, make_home, make_sentences
-from voice_rl_plugin.commands._bench_mqtt import MqttRow, measure_mqtt
+from voice_rl_plugin.commands._bench_mqtt import WINDOW, MqttRow, measure_mqtt
 from voice_rl_plugin.commands._bench_peers import HassilPeer, Peer
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory
@@ -65,7 +65,8 @@ def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     mqtt = commands.add_parser(
         "mqtt",
         help="time a command's way over MQTT through the daemon and back",
-        description="Starts the daemon and a bare echo client as processes; commands to the two take turns, one at a time, at QoS 1.",
+        description="Starts the daemon and a bare echo client as processes; commands to the two take turns at QoS 1, first one at a time, then "
+        "many at once.",
         epilog="example:\n  voice-rl bench mqtt --commands 500",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -266,9 +267,14 @@ def _mqtt_table(row: MqttRow) -> list[str]:
         "| round trip | median ms | p99 ms |",
         "| --- | --- | --- |",
         f"| bare echo | {row.echo_median_ms:.2f} | {row.echo_p99_ms:.2f} |",
+        f"| bare echo, a row of {row.row_bytes} bytes committed first | {row.kept_median_ms:.2f} | {row.kept_p99_ms:.2f} |",
         f"| command -> daemon -> action | {row.daemon_median_ms:.2f} | {row.daemon_p99_ms:.2f} |",
-        f"| ratio | {row.median_ratio:.2f} | {row.p99_ratio:.2f} |",
+        f"| daemon / echo with row | {row.median_ratio:.2f} | {row.p99_ratio:.2f} |",
         f"\nOf the daemon's median, deciding took {row.decision_median_ms:.2f} ms; {row.lost} of {row.commands} commands brought no action.",
+        (
+            f"Throughput, {WINDOW} on their way: echo with row {row.kept_per_s:.0f} a second, daemon {row.daemon_per_s:.0f} with as many "
+            f"results; ratio {row.throughput_ratio:.2f}."
+        ),
         (
             f"The daemon: {of(row.rss_mib, 'MiB')} resident, {of(row.cpu_ms_per_command, 'ms')} of processor time a command, "
             f"{row.cold_start_s:.2f} s from its start until it says `online`."

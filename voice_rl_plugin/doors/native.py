@@ -95,6 +95,10 @@ class SeenIds:
         seen_at = self._seen.get(message_id)
         return seen_at is not None and now - seen_at < self._keep_s
 
+    def forget(self, message_id: str) -> None:
+        """Forget an id, so that the same message can be taken again."""
+        self._seen.pop(message_id, None)
+
     def add(self, message_id: str, now: float) -> None:
         """Remember an id, and drop the oldest ones."""
         self._seen.pop(message_id, None)
@@ -257,9 +261,12 @@ def parse_home(payload: bytes, *, max_bytes: int) -> Home:
         raise MessageError(str(error)) from error
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return a payload as JSON."""
-    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODER.encode(payload).encode("utf-8", "replace")
 
 
 def encode_event(event_type: str, decision: Decision) -> bytes:
