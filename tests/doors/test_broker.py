@@ -82,9 +82,9 @@ def connect(broker: Broker) -> None:
         assert broker.receive(0.05) is None
 
 
-def until(condition: Callable[[], bool], broker: Broker) -> None:
+def until(condition: Callable[[], bool], broker: Broker, *, deadline_s: float = DEADLINE_S) -> None:
     """Serve the queue until something holds."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < deadline
         broker.receive(0.02)
@@ -291,13 +291,14 @@ def test_mosquitto_wrong_password_is_surfaced(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_mosquitto_second_daemon_is_told(tmp_path: Path) -> None:
-    """A daemon whose client id another one takes knows it."""
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_mosquitto_second_daemon_is_told(tmp_path: Path, version: str) -> None:
+    """A daemon whose client id another one takes knows it: from the broker, or from the other's marks."""
     with running_mosquitto(tmp_path) as server:
-        first, second = PahoBroker(MqttSection(port=server.port)), PahoBroker(MqttSection(port=server.port))
+        first, second = (PahoBroker(MqttSection(port=server.port, version=version)) for _ in range(2))
         connect(first)
         second.start()
-        until(lambda: second.receive(0.01) is not None or first.is_taken_over or second.is_taken_over, first)
+        until(lambda: second.receive(0.01) is not None or first.is_taken_over or second.is_taken_over, first, deadline_s=40.0)
 
         assert any("client id" in problem for problem in (*first.take_problems(), *second.take_problems()))
         first.stop()

@@ -127,7 +127,9 @@ def _measure(lab: Lab, commands: int, row_bytes: int) -> MqttRow:
         daemon_per_s=round(daemon_per_s, 1),
         throughput_ratio=round(daemon_per_s / kept_per_s, 3),
         rss_mib=figures_of(lab.daemon.pid).rss_mib,
-        cpu_ms_per_command=None if before.cpu_s is None or after.cpu_s is None else round(1000 * (after.cpu_s - before.cpu_s) / commands, 3),
+        cpu_ms_per_command=None
+        if before.cpu_s is None or after.cpu_s is None
+        else round(1000 * (after.cpu_s - before.cpu_s) / commands, 3),
         cold_start_s=round(lab.cold_start_s, 3),
     )
 

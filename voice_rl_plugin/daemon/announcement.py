@@ -44,19 +44,15 @@ class Announcement:
         self._executions = executions
         self._store_health = StoreHealth()
         self._broker_dropped: int | None = None
-        self._broker_dropped_before = 0
 
     def take_store_health(self, found: StoreHealth) -> None:
         """Take what a look at the experience store has found."""
         self._store_health = found
 
     def take_broker_dropped(self, payload: bytes) -> None:
-        """Take how many messages the broker says that it has dropped; what it dropped before we came is not ours."""
+        """Take how many messages the broker says that it has dropped since its own start, for all its clients."""
         with contextlib.suppress(ValueError):
-            dropped = int(payload)
-            if self._broker_dropped is None or dropped < self._broker_dropped:  # the broker was restarted
-                self._broker_dropped_before = dropped if self._broker_dropped is None else 0
-            self._broker_dropped = dropped
+            self._broker_dropped = int(payload)
 
     def publish(self, training: Mapping[str, Any]) -> None:
         """Publish what has changed, the status last.
@@ -72,6 +68,10 @@ class Announcement:
         self._outlet.keep("learning", self._mode.value.encode())
         self._outlet.keep("train", native.encode(training))
         self._outlet.keep("status", b"online")
+
+    def troubles(self) -> tuple[Any, ...]:
+        """Return what should not wait for the next round when it changes."""
+        return (self._outlet.problems, self._drops())
 
     def withdraw(self) -> None:
         """Say that the daemon goes."""
@@ -103,9 +103,8 @@ class Announcement:
     def _drops(self) -> dict[str, int]:
         counts = self._broker.counts
         found = {"dropped": counts.dropped, "repeated": counts.repeated, "unsent_messages": counts.unsent}
-        if self._broker_dropped is not None:
-            found["broker_dropped"] = self._broker_dropped - self._broker_dropped_before
-        return self._counters.drops() | {name: count for name, count in found.items() if count}
+        told = self._counters.drops() | {name: count for name, count in found.items() if count}
+        return told if self._broker_dropped is None else told | {"broker_dropped": self._broker_dropped}
 
     def _model(self, training: Mapping[str, Any]) -> dict[str, Any]:
         installed, versions = self._brain.version, self._brain.versions

@@ -41,9 +41,14 @@ IDLE_S = 0.5
 """The loop looks round this often even when nothing comes."""
 OUTBOX_S = 0.05
 """It looks round this often while actions wait for the connection."""
+BUSY_WAITING = 10
+BUSY_SHARE = 0.2
+"""While so many messages wait here, commands older than this share of the freshness are dropped."""
 LOOK_S = 0.2
 """It looks for another champion this often."""
 METRICS_S = 10.0
+NOTICE_S = 1.0
+"""A new problem, or something dropped, is on the health topic this soon."""
 STORE_RETRY_S = 1.0
 MAX_DEFERRED = 15
 """Unacknowledged messages while the store cannot be written; the broker sends at most 20 at a time."""
@@ -138,7 +143,8 @@ class Daemon:
         self._retry_at = 0.0
         self._is_retrying = False
         self._connections = 0
-        self._metrics_at = self._looked_at = float("-inf")
+        self._metrics_at = self._looked_at = self._noticed_at = float("-inf")
+        self._troubles: tuple[Any, ...] = ()
         self._stop = threading.Event()
         self.is_ready = threading.Event()
         """Set once the daemon was announced on the broker."""
@@ -215,10 +221,15 @@ class Daemon:
             self._brain.look_for_champion()
         if self._deferred and mono >= self._retry_at:
             self._retry_deferred()
-        if mono - self._metrics_at >= METRICS_S:
-            self._metrics_at = mono
+        if mono - self._noticed_at >= NOTICE_S:
+            self._noticed_at = mono
+            if (troubles := self._announcement.troubles()) != self._troubles:
+                self._troubles = troubles
+                self._announce()
             if self._mode.stores:
                 self._outlet.guard(self._brain.reload_memory)
+        if mono - self._metrics_at >= METRICS_S:
+            self._metrics_at = mono
             self._announce()
 
     def _retry_deferred(self) -> None:
@@ -235,9 +246,9 @@ class Daemon:
             self._watchdog.stop()
         self._outlet.guard(self._training.close)
         self._outlet.guard(self._upkeep.close)
-        self._execution.keep_marks(is_idle=True)
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
+        self._outlet.guard(self._execution.close)
         self._store.close()
         if self._lock is not None:
             self._lock.release()
@@ -306,7 +317,7 @@ class Daemon:
         now, mono, waited_s = self._clock.now(), self._clock.mono(), self._clock.waited_s(message)
         self._check_rate("command", utterance.place, mono)
         try:
-            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._config.doors.freshness_s)
+            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._freshness_s())
         except MessageError:
             self.counters.count("stale")
             raise
@@ -321,6 +332,11 @@ class Daemon:
         except StoreError:
             self._seen.forget(name or "")
             raise
+
+    def _freshness_s(self) -> float:
+        """Return how old a command may be now: in a storm the fresh ones come first, or all would be decided just before they are too old."""
+        freshness_s = self._config.doors.freshness_s
+        return freshness_s * BUSY_SHARE if self._broker.waiting >= BUSY_WAITING else freshness_s
 
     def _hear(self, utterance: Utterance, message: Message, mono: float) -> None:
         turn = self._conversations.turn(utterance, now=mono)

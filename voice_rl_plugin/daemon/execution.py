@@ -231,6 +231,11 @@ class Execution:
         except StoreError as error:
             self._outlet.note(str(error))
 
+    def close(self) -> None:
+        """Write down what the broker has acknowledged in the end."""
+        self._take_deliveries()
+        self.keep_marks(is_idle=True)
+
     def _mark(self, decision: Decision) -> None:
         if not self._mode.stores or decision.stage == "undo":
             return

@@ -38,7 +38,7 @@ from voice_rl_plugin.errors import BrokerError, ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 
-RECONNECT_MIN_S = 0.5
+RECONNECT_MIN_S = 0.25
 RECONNECT_MAX_S = 30.0
 CONNACK_S = 10.0
 """A broker that takes the connection has this long to say yes or no."""
@@ -46,9 +46,8 @@ DEAD_LINE_S = 10
 """A line that acknowledges nothing for so long is given up; the keepalive alone would take one and a half of its own length."""
 IN_FLIGHT = 20
 """Unacknowledged messages each way; above it brokers were seen to lose some."""
-TAKEN_OVER_LOSSES = 6
-TAKEN_OVER_WITHIN_S = 30.0
-"""So many losses of a standing connection in this time mean that another client with our id pushes us out, and we it; not every broker says so."""
+TAKEN_OVER_CONNECTIONS = 2
+"""Another process found in our place on so many of our later connections pushes us out, and we it; a broker of MQTT 3.1.1 does not say so."""
 _MAX_OUTGOING = 1000
 _READ_AT_ONCE = 40
 """Packets that are read before the next message is handed out."""
@@ -199,7 +198,11 @@ class PahoBroker:
         self._unread_s = 0.0
         self._tickets = itertools.count(1)
         self._inflight = Inflight()
-        self._gauge = LagGauge()
+        self.name = f"{random.getrandbits(64):016x}"
+        """Of this process: it tells our marks from those of another one with our client id."""
+        self._foreign: set[int] = set()
+        """Connections before which another process had been in our place."""
+        self._gauge = LagGauge(self.name)
         self._fence_topic = f"{settings.prefix}/fence/{settings.client_id}"
         self._spoken = (f"{settings.prefix}/command", f"{settings.prefix}/confirm")
         self._password = read_password(settings)
@@ -245,6 +248,7 @@ class PahoBroker:
         """Send what is waiting and disconnect."""
         self._stopping = True
         deadline = time.monotonic() + _FLUSH_S
+        self._speaks.publish(self._fence_topic, b"", ticket=0, retain=True)
         while self._speaks.is_ready and self._speaks.has_unconfirmed and time.monotonic() < deadline:
             self._serve(0.05)
         self._hears.stop()
@@ -363,7 +367,7 @@ class PahoBroker:
             self.counts.reconnects += 1
         if self.is_connected:
             self.connections += 1
-            self._gauge = LagGauge()
+            self._gauge = LagGauge(self.name)
             self._is_woken = True
         link.has_been_ready = True
 
@@ -376,8 +380,7 @@ class PahoBroker:
         payload = bytes(raw.payload)
         if topic == self._fence_topic or not topic:
             if topic:
-                link.lower_fence(payload)
-                self._gauge.take(payload)
+                self._take_mark(link, payload, generation, is_retained=bool(raw.retain))
             if receipt:
                 link.ack(receipt)
             return
@@ -401,6 +404,15 @@ class PahoBroker:
                 receipt=receipt,
             )
         )
+
+    def _take_mark(self, link: "_Link", payload: bytes, generation: int, *, is_retained: bool) -> None:
+        if not is_retained:
+            link.lower_fence(payload)
+            self._gauge.take(payload)
+        elif not payload.startswith(self.name.encode()) and generation > 1:  # on the first it is of the process before us
+            self._foreign.add(generation)
+            if len(self._foreign) >= TAKEN_OVER_CONNECTIONS and not self._taken_over:
+                self._on_taken_over()
 
     def _is_new(self, link: "_Link", raw: paho.MQTTMessage, receipt: tuple[int, int], topic: str, payload: bytes) -> bool:
         """Whether this process sees a message for the first time."""
@@ -466,7 +478,6 @@ class _Link:
         self._away_s = float("inf")
         self._has_old_session = False
         self._ready_mid: int | None = None
-        self._losses: deque[float] = deque(maxlen=TAKEN_OVER_LOSSES)
         self.lost_at: float | None = None
         """When the connection before this one was lost, in monotonic seconds."""
         self.is_up = False
@@ -586,12 +597,13 @@ class _Link:
         return True
 
     def raise_fence(self, topic: str) -> None:
-        """Send ourselves one message: what arrives before it is old; without an old session nothing was queued."""
-        if not self._has_old_session or self._client is None:
+        """Send ourselves one message: what arrives before it is old. It stays at the broker, as the name of who is in this place."""
+        if self._client is None:
             return
-        self._fence = f"fence-{self._generation}-{random.getrandbits(64):016x}".encode()
-        self._fence_until = time.monotonic() + _FENCE_TIMEOUT_S
-        self._client.publish(topic, self._fence, qos=1)
+        fence = f"{self._owner.name}:fence-{self._generation}".encode()
+        if self._has_old_session:  # without one nothing was queued
+            self._fence, self._fence_until = fence, time.monotonic() + _FENCE_TIMEOUT_S
+        self._client.publish(topic, fence, qos=1, retain=True)
 
     def lower_fence(self, payload: bytes) -> None:
         """Take what comes from now on as fresh."""
@@ -687,9 +699,7 @@ class _Link:
             return
         if was_up:
             self.lost_at = time.monotonic()
-            self._losses.append(self.lost_at)
-            is_flapping = len(self._losses) == TAKEN_OVER_LOSSES and self.lost_at - self._losses[0] < TAKEN_OVER_WITHIN_S
-            if is_flapping or "taken over" in str(code).casefold():
+            if "taken over" in str(code).casefold():
                 self._owner._on_taken_over()  # noqa: SLF001
             _LOGGER.warning("connection %s-%s lost: %s", self._settings.client_id, self.name, code)
         else:

@@ -20,10 +20,14 @@ _KEPT = 1000
 
 
 class LagGauge:
-    """The marks of one pair of connections; every time is in monotonic seconds."""
+    """The marks of one pair of connections; every time is in monotonic seconds.
 
-    def __init__(self) -> None:
-        self._nonce = f"{random.getrandbits(64):016x}"
+    Args:
+        owner: what our process is called on the marks.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._nonce = f"{owner}:{random.getrandbits(32):08x}"
         self._sent: dict[int, float] = {}
         self._number = 0
         self._last_sent_at = float("-inf")
@@ -51,7 +55,7 @@ class LagGauge:
 
     def take(self, payload: bytes) -> None:
         """Take a mark that came back; those before it are lost."""
-        nonce, _, text = payload.decode("ascii", "replace").partition(":")
+        nonce, _, text = payload.decode("ascii", "replace").rpartition(":")
         if nonce != self._nonce or not text.isdigit() or int(text) not in self._sent:
             return
         self._fresh_since = self._sent[int(text)]
