@@ -63,6 +63,11 @@ class FakeModels:
         """Return all names."""
         return tuple(self.names)
 
+    def made_at(self, version: str) -> float:
+        """Return that nothing of the home is in it."""
+        del version
+        return float("inf")
+
     def promote(self, version: str, *, at: float) -> None:
         """Make a name the champion."""
         del at

@@ -54,6 +54,7 @@ class Brain:
         self._home = home
         self._memory = Memory(parts.store.load_memory(), parts.store.load_aliases())
         self._policy: Policy | None = None
+        self._trained_at = float("inf")
         self._decider: Decider | None = None
         self._canary = Canary(parts.config.learning, store=parts.store, trial=parts.models.trial)
         self._shadow = Shadow(
@@ -68,6 +69,11 @@ class Brain:
     def version(self) -> str | None:
         """Return the version that decides; None without a model."""
         return self._policy.version if self._policy is not None else None
+
+    @property
+    def trained_at(self) -> float:
+        """Return when the model that decides was made, in Unix seconds; infinite for the shipped one, which never knew this home."""
+        return self._trained_at
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -306,6 +312,7 @@ class Brain:
         else:
             self._decider.set_policy(policy)
         self._policy = policy
+        self._trained_at = self._models.made_at(policy.version)
 
     def _roll_back_quietly(self, now: float) -> None:
         self._models.rollback(at=now)

@@ -32,6 +32,9 @@ class Models(Protocol):
     def versions(self) -> tuple[str, ...]:
         """Return all versions, oldest first."""
 
+    def made_at(self, version: str) -> float:
+        """Return when a version was made, in Unix seconds."""
+
     def promote(self, version: str, *, at: float) -> None:
         """Make a version the champion."""
 
