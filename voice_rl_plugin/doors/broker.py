@@ -51,6 +51,7 @@ TAKEN_OVER_CONNECTIONS = 2
 _MAX_OUTGOING = 1000
 _READ_AT_ONCE = 40
 """Packets that are read before the next message is handed out."""
+_FROZEN_S = 0.2
 _HOUSEKEEPING_S = 1.0
 _FENCE_TIMEOUT_S = 30.0
 _FLUSH_S = 2.0
@@ -341,7 +342,11 @@ class PahoBroker:
                 poller.register(number, select.POLLIN | (select.POLLOUT if link.wants_to_write else 0))
                 links[number] = link
         unread = [link for link in links.values() if link.has_unread]
+        begun = time.monotonic()
         events = poller.poll(0 if unread else math.ceil(timeout_s * 1000))
+        took_s = time.monotonic() - begun
+        if took_s > timeout_s + _FROZEN_S:  # the whole process stood still
+            self._unread_s = max(self._unread_s, took_s)
         for number, event in events:
             if number in links:
                 links[number].serve(may_read=bool(event & ~select.POLLOUT), may_write=bool(event & select.POLLOUT))
