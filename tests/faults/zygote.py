@@ -20,7 +20,7 @@ _shift_s = [0.0]
 time.time = lambda: REAL_TIME() + _shift_s[0]  # before anybody takes hold of it: SIGUSR1 moves the wall clock by an hour
 
 from voice_rl_plugin import cli  # noqa: E402
-from voice_rl_plugin.daemon import brain, build, execution, feedback  # noqa: E402, F401
+from voice_rl_plugin.daemon import brain, build, execution, feedback, watchdog  # noqa: E402, F401
 from voice_rl_plugin.deciding import decider  # noqa: E402, F401
 from voice_rl_plugin.doors import broker  # noqa: E402
 from voice_rl_plugin.learning import store  # noqa: E402
@@ -95,6 +95,8 @@ def set_point(name: str, count: int) -> None:
             around(brain.Brain, "hear", before=at_call(count, lambda: threading.Event().wait(600)))
         case "slow_model":
             around(onnx_policy.OnnxPolicy, "read", before=lambda *_: time.sleep(count / 1000))
+        case "short_guard":
+            watchdog.Watchdog.__init__.__kwdefaults__ = {"stuck_s": float(count)}
         case "raise_in_parser":
             around(brain.Brain, "hear", before=at_call(count, raise_secret))
         case _:

@@ -102,6 +102,9 @@ class Brain:
         except ModelError as error:
             _LOGGER.error("no model: %s", error)  # noqa: TRY400 - the message says it all
             self._outlet.note(f"no model: {error}")
+            return
+        if (champion := self._models.champion_version()) != self.version:
+            self._outlet.note(f"the champion {champion} does not verify; {self.version} decides instead, see the log")
 
     def look_for_champion(self) -> None:
         """Begin to load another champion when there is one."""

@@ -49,7 +49,13 @@ def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watc
     except OSError as error:
         raise StoreError(f"store.path: {config.store.path} cannot be made: {error.strerror}") from error
     source = HomeAssistantSource(config.home) if config.home.home_assistant is not None else None
+    doors = make_doors(config.doors)
     lock = InstanceLock(config.store.path)
+    try:
+        broker = broker if broker is not None else PahoBroker(config.mqtt)
+    except ConfigError:
+        lock.release()
+        raise
     executor: Executor = ShadowExecutor()
     on_answer: OnAnswer | None = None
     if config.dispatch.executor == "dispatch":
@@ -61,14 +67,14 @@ def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watc
     return Daemon(
         Parts(
             config=config,
-            broker=broker if broker is not None else PahoBroker(config.mqtt),
+            broker=broker,
             store=ExperienceStore(config.store.path),
             models=ModelStore(config.models.path, check_signature=signature_check(config.models.public_key_file)),
             executor=executor,
             make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs, beyond=config.beyond.services),
             load_policy=load_policy,
             probe_model=probe_in_child,
-            make_doors=make_doors(config.doors),
+            make_doors=doors,
             file_home=file_home,
             home_assistant=source,
             on_answer=on_answer,

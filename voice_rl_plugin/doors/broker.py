@@ -51,6 +51,7 @@ TAKEN_OVER_CONNECTIONS = 2
 _MAX_OUTGOING = 1000
 _READ_AT_ONCE = 40
 """Packets that are read before the next message is handed out."""
+_FROZEN_S = 0.2
 _HOUSEKEEPING_S = 1.0
 _FENCE_TIMEOUT_S = 30.0
 _FLUSH_S = 2.0
@@ -191,9 +192,6 @@ class PahoBroker:
         self._taken_over = False
         self._stopping = False
         self._is_woken = False
-        self._bell, self._rope = socket.socketpair()
-        for one in (self._bell, self._rope):
-            one.settimeout(0)
         self._served_at = float("inf")
         self._unread_s = 0.0
         self._tickets = itertools.count(1)
@@ -207,6 +205,9 @@ class PahoBroker:
         self._spoken = (f"{settings.prefix}/command", f"{settings.prefix}/confirm")
         self._password = read_password(settings)
         self._tls = _tls_context(settings)
+        self._bell, self._rope = socket.socketpair()
+        for one in (self._bell, self._rope):
+            one.settimeout(0)
         protocol = paho.MQTTv311 if settings.version == "3.1.1" else paho.MQTTv5
         self._hears = _Link(self, "in", protocol)
         self._speaks = _Link(self, "out", protocol)
@@ -341,7 +342,11 @@ class PahoBroker:
                 poller.register(number, select.POLLIN | (select.POLLOUT if link.wants_to_write else 0))
                 links[number] = link
         unread = [link for link in links.values() if link.has_unread]
+        begun = time.monotonic()
         events = poller.poll(0 if unread else math.ceil(timeout_s * 1000))
+        took_s = time.monotonic() - begun
+        if took_s > timeout_s + _FROZEN_S:  # the whole process stood still
+            self._unread_s = max(self._unread_s, took_s)
         for number, event in events:
             if number in links:
                 links[number].serve(may_read=bool(event & ~select.POLLOUT), may_write=bool(event & select.POLLOUT))
