@@ -168,28 +168,48 @@ def _control_table(lines: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
 
 
 def _verdict(lines: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
-    """Return what beats row 3, and what does not: on own phrases in unheard wording, paired by household."""
+    """Return how every row stands to row 3, paired by household, and whether rewards have earned their place."""
     last = plan.checkpoints[-1]
-    found = []
+    found, winners = [], []
     for row in (*[name for name in algorithms.NAMES if name != CORRECTIONS_ROW], PEER):
+        told = [_compared(lines, row, *column, at=last) for column in _COMPARED]
+        if None in told:
+            continue
+        found.append(f"- {row} against corrections only after {last}: {'; '.join(str(one) for one in told)}.")
         gain = difference(lines, row, CORRECTIONS_ROW, at=last, set_name="phrases unheard", verdict="right")
         wrong = difference(lines, row, CORRECTIONS_ROW, at=last, set_name="stream", verdict="wrong_action")
-        if gain is None or wrong is None:
-            continue
-        beats = gain.low > 0 and wrong.low <= 0
-        words = "beats corrections only" if beats else "does not beat corrections only"
+        if row != PEER and gain is not None and wrong is not None and gain.low > 0 >= wrong.low:
+            winners.append(row)
+    if winners:
+        found.append(f"- On own phrases in unheard wording {', '.join(winners)} beats corrections only without acting wrongly more often.")
+    else:
         found.append(
-            f"- {row} {words}: own phrases unheard {gain.value:+.1f} points ({gain.low:+.1f} to {gain.high:+.1f}), wrong actions {wrong.value:+.1f}"
+            f"- No algorithm that uses rewards beats corrections only on own phrases in unheard wording: `{CORRECTIONS_ROW}` stays the default."
         )
-    rl = [line for line in found if "does not" not in line and PEER not in line]
-    if not rl:
-        found.append("- No algorithm that uses rewards beats corrections only here: `corrections_only` stays the default.")
-    idle = [(one["counts"], line) for line in lines for one in line["controls"] if one["control"] == "shuffled labels"]
+    idle = [one["counts"]["phrases unheard"] for line in lines for one in line["controls"] if one["control"] == "shuffled labels"]
     if idle:
         before = share([_of(_entry(line, BASE_ROW, last), "phrases unheard", "right") for line in lines])
-        after = share([(c["phrases unheard"]["right"], sum(c["phrases unheard"].values())) for c, _ in idle])
-        found.append(f"- Shuffled labels: own phrases unheard {before.value:.1f} before, {after.value:.1f} after.")
+        after = share([(counts["right"], sum(counts.values())) for counts in idle])
+        found.append(f"- Shuffled labels: own phrases unheard {before} before, {after} after.")
     return found
+
+
+_COMPARED = (
+    ("own phrases unheard", "phrases unheard", "right"),
+    ("own names unheard", "names unheard", "right"),
+    ("ordinary", "ordinary", "right"),
+    ("wrong actions", "stream", "wrong_action"),
+    ("questions", "stream", "asked"),
+)
+
+
+def _compared(lines: Sequence[Mapping[str, Any]], row: str, title: str, set_name: str, verdict: str, *, at: int) -> str | None:
+    """Return a difference to row 3 in words; bold where its interval leaves 0 out."""
+    found = difference(lines, row, CORRECTIONS_ROW, at=at, set_name=set_name, verdict=verdict)
+    if found is None:
+        return None
+    text = f"{title} {found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    return text if found.low <= 0 <= found.high else f"**{text}**"
 
 
 def difference(
@@ -249,6 +269,8 @@ def draw(lines: Sequence[Mapping[str, Any]], plan: Plan, path: Path) -> None:
         axis.set_title(f"{title}, of 100")
         axis.set_xlabel("interactions")
         axis.set_xscale("log")
+        axis.set_xticks(plan.checkpoints, [str(at) for at in plan.checkpoints])
+        axis.minorticks_off()
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize="x-small")
