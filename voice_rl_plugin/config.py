@@ -24,6 +24,7 @@ FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
 EXECUTOR_NAMES = ("dispatch", "none")
 LEARNING_MODES = ("on", "off", "guest")
+DISCOVERY_LANGUAGES = ("en", "zh")
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -79,6 +80,12 @@ class DoorsSection:
 
     freshness_s: float = 5.0
     """An older command is not executed, and that is said."""
+    discovery: bool = True
+    """Whether Home Assistant is shown a device with this program's buttons, switches and sensors."""
+    discovery_prefix: str = "homeassistant"
+    """Home Assistant's own discovery prefix."""
+    discovery_language: str = "en"
+    """Of the names on the device page: `en` or `zh`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,13 +300,15 @@ def _check(config: Config, where: str) -> None:
     _check_range(mqtt.queue_size, 10, 1_000_000, f"{where}: mqtt.queue_size")
     _check_range(mqtt.max_payload_bytes, 1024, 64 * 1_048_576, f"{where}: mqtt.max_payload_bytes")
     _check_range(config.doors.freshness_s, 0.1, 600, f"{where}: doors.freshness_s")
-    if not mqtt.prefix or set(mqtt.prefix) & set("+#\0") or "" in mqtt.prefix.split("/") or mqtt.prefix.startswith("$"):
-        raise ConfigError(f"{where}: mqtt.prefix: expected a topic without wildcards or empty levels, got {mqtt.prefix!r}")
+    for key, prefix in (("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)):
+        if not prefix or set(prefix) & set("+#\0") or "" in prefix.split("/") or prefix.startswith("$"):
+            raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
         raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
+    _check_choice(config.doors.discovery_language, DISCOVERY_LANGUAGES, f"{where}: doors.discovery_language")
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")

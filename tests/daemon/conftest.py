@@ -14,7 +14,7 @@ from tests.fakes import HOME, FakeDecider, FakePolicy
 from tests.mosquitto import DEADLINE_S, Mosquitto, Watcher, running_mosquitto
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
-from voice_rl_plugin.config import Config, LearningSection, ModelsSection, MqttSection, StoreSection
+from voice_rl_plugin.config import Config, DoorsSection, LearningSection, ModelsSection, MqttSection, StoreSection
 from voice_rl_plugin.daemon import Daemon
 from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.domain.home import Home
@@ -49,6 +49,14 @@ class FakeModels:
     def versions(self) -> tuple[str, ...]:
         """Return all names."""
         return tuple(self.names)
+
+    def newer_than(self, version: str) -> tuple[str, ...]:
+        """Return the names after one; all have passed."""
+        return tuple(self.names[self.names.index(version) + 1 :] if version in self.names else ())
+
+    def summary(self, version: str) -> str:
+        """Return a line about a name."""
+        return f"all about {version}"
 
     def promote(self, version: str, *, at: float) -> None:
         """Make a name the champion."""
@@ -154,7 +162,7 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
         servers: list[Mosquitto] = []
 
         def start(*, home: Home | None = HOME, before: Callable[[Watcher], None] | None = None, names: tuple[str, ...] = ("base",),
-                  mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False) -> House:  # fmt: skip
+                  mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, doors: DoorsSection | None = None) -> House:  # fmt: skip
             if not servers:
                 servers.append(stack.enter_context(running_mosquitto(tmp_path)))
             server = servers[0]
@@ -167,6 +175,7 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
                 store=StoreSection(path=tmp_path / "store"),
                 models=ModelsSection(path=tmp_path / "models"),
                 learning=LearningSection(mode=mode, trainer=trainer),
+                doors=doors or DoorsSection(),
             )
             models = FakeModels(config.models.path)
             models.names = list(names)

@@ -1,6 +1,6 @@
 """Announcements: the retained topics that show how the daemon is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from voice_rl_plugin import __version__
@@ -12,10 +12,15 @@ from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker
+from voice_rl_plugin.errors import StoreError
 
 
 class Announcement:
-    """Publishes status, health, model, metrics, learning and train; each only when it has changed."""
+    """Publishes the device, health, model, metrics, learning, train and status; each only when it has changed.
+
+    `count_week` tells what was decided and said of it in the last seven days; `device` is the topic and the payload of Home Assistant's
+    discovery, None when that is switched off; the others are parts of the daemon.
+    """
 
     def __init__(
         self,
@@ -28,6 +33,8 @@ class Announcement:
         mode: LearningMode,
         executor: str,
         damaged_stores: tuple[str, ...],
+        count_week: Callable[[], Mapping[str, int]],
+        device: tuple[str, bytes] | None,
     ) -> None:
         self._brain = brain
         self._broker = broker
@@ -37,6 +44,9 @@ class Announcement:
         self._mode = mode
         self._executor = executor
         self._damaged_stores = damaged_stores
+        self._count_week = count_week
+        self._week: Mapping[str, int] = {}
+        self._device = device
 
     def publish(self, training: Mapping[str, Any]) -> None:
         """Publish what has changed, the status last.
@@ -44,11 +54,11 @@ class Announcement:
         Args:
             training: how the training goes, as `<prefix>/train` shows it.
         """
-        counts = self._broker.counts
-        metrics = self._counters.to_payload() | {"dropped": counts.dropped, "refused": counts.refused, "reconnects": counts.reconnects}
+        if self._device is not None:
+            self._outlet.keep_at(*self._device)
         self._outlet.keep("health", native.encode(self._health(self._surroundings.home)))
-        self._outlet.keep("model", native.encode(self._model(training)))
-        self._outlet.keep("metrics", native.encode(metrics))
+        self._outlet.keep("model", native.encode(self._model()))
+        self._outlet.keep("metrics", native.encode(self._metrics()))
         self._outlet.keep("learning", self._mode.value.encode())
         self._outlet.keep("train", native.encode(training))
         self._outlet.keep("status", b"online")
@@ -69,11 +79,25 @@ class Announcement:
             "problems": list(self._outlet.problems),
         }
 
-    def _model(self, training: Mapping[str, Any]) -> dict[str, Any]:
-        installed, versions = self._brain.version, self._brain.versions
+    def _metrics(self) -> dict[str, Any]:
+        counts = self._broker.counts
+        try:
+            self._week = self._count_week()
+        except StoreError as error:  # the last count holds
+            self._outlet.note(str(error))
         return {
-            "installed_version": installed,
-            "latest_version": versions[-1] if len(versions) > 1 else installed,
-            "in_progress": training.get("phase") not in ("idle", "done"),
-            "release_summary": str(training.get("result") or ""),
+            **self._counters.to_payload(),
+            "dropped": counts.dropped,
+            "refused": counts.refused,
+            "reconnects": counts.reconnects,
+            "last_7_days": dict(self._week),
+        }
+
+    def _model(self) -> dict[str, Any]:
+        installed, latest = self._brain.version, self._brain.latest_version
+        return {
+            "installed_version": installed or "",
+            "latest_version": latest,
+            "in_progress": self._brain.is_loading,
+            "release_summary": self._brain.summary(latest),
         }

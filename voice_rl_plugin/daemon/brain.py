@@ -55,9 +55,19 @@ class Brain:
         return self._policy.version if self._policy is not None else None
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        """Return all versions in the model store, oldest first."""
-        return self._models.versions()
+    def latest_version(self) -> str:
+        """Return the newest version that passed its gate, or the one that decides when there is none newer."""
+        installed = self.version or self._models.champion_version()
+        return (installed, *self._models.newer_than(installed))[-1]
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a new champion is being loaded."""
+        return self._watch.is_loading
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of."""
+        return self._models.summary(version)
 
     def load(self) -> None:
         """Load the champion at the start; a missing model is a problem, not an end."""
@@ -163,7 +173,10 @@ class Brain:
         if request.verb == "rollback":
             self._models.rollback(at=now)
         else:
-            self._models.promote(request.version or self._models.versions()[-1], at=now)
+            version = request.version or self.latest_version
+            if request.version is None and version == self._models.champion_version():
+                raise ModelError(f"model/set: {version} is the newest that passed its gate, and in use; there is nothing to install")
+            self._models.promote(version, at=now)
         self._watch.check()
 
     def _use(self, policy: "Policy") -> None:

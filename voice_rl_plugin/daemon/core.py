@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voice_rl_plugin import __version__
+from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.announcement import Announcement
 from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.clock import SteadyClock
@@ -27,6 +29,7 @@ from voice_rl_plugin.daemon.training import IDLE, Training
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
+from voice_rl_plugin.doors.discovery import device_payload, device_topic, encode_device
 from voice_rl_plugin.errors import BrokerError, MessageError, StoreError, VoiceRlError
 from voice_rl_plugin.homes.statestream import StateChange
 from voice_rl_plugin.learning.attribution import UndoWatch
@@ -38,6 +41,7 @@ IDLE_S = 0.5
 OUTBOX_S = 0.05
 """It looks round this often while actions wait for the connection."""
 METRICS_S = 10.0
+WEEK_S = 7 * 86400.0
 STORE_RETRY_S = 5.0
 MAX_DEFERRED = 15
 """Unacknowledged messages while the store cannot be written; the broker sends at most 20 at a time."""
@@ -104,6 +108,8 @@ class Daemon:
             mode=mode,
             executor=parts.executor.name,
             damaged_stores=tuple(path.name for path in parts.store.moved_aside),
+            count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
+            device=_device_of(config),
         )
         self._training = Training(
             config.learning.trainer,
@@ -342,6 +348,9 @@ class Daemon:
         self._undo_watch.restart(self._clock.now())
         if message.payload == b"offline":
             self._surroundings.forget_states()
+        elif message.payload == b"online":
+            self._outlet.forget_kept()
+            self._announce()
 
     # Model and training
 
@@ -360,9 +369,17 @@ class Daemon:
         self._announce()
 
     def _announce(self) -> None:
-        self._announcement.publish(self._train_state)
+        self._outlet.guard(lambda: self._announcement.publish(self._train_state))
 
     def _later(self, job: Callable[[Any], None], argument: Any) -> None:
         """Have the loop do something; called from other threads."""
         self._jobs.append((job, argument))
         self._broker.wake()
+
+
+def _device_of(config: Config) -> tuple[str, bytes] | None:
+    doors, prefix = config.doors, config.mqtt.prefix
+    if not doors.discovery:
+        return None
+    payload = device_payload(prefix=prefix, version=__version__, language=doors.discovery_language)
+    return device_topic(doors.discovery_prefix, prefix=prefix), encode_device(payload)

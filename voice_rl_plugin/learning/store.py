@@ -9,7 +9,7 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows
 from voice_rl_plugin.learning.connection import StoreConnection
 from voice_rl_plugin.learning.reward import Judgement, Settlement, reward_of, settle
+from voice_rl_plugin.learning.tally import tally
 from voice_rl_plugin.understanding.text import normalise
 
 _LOGGER = logging.getLogger(__name__)
@@ -194,6 +195,10 @@ class ExperienceStore:
         sql = "SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM rewards)"
         decisions, rewards = self._connection.read(lambda c: c.execute(sql).fetchone())
         return int(decisions), int(rewards)
+
+    def tally(self, *, since: float) -> Mapping[str, int]:
+        """Return how many decisions were made since a time, by outcome, and how many were judged, by what was said of them."""
+        return self._connection.read(lambda c: tally(c, since=since))
 
     # Feedback
 
