@@ -1,11 +1,12 @@
-# make run: the demo, a home to type to. make test: every check and test. make clean: remove what these two made.
+# make run: the demo, a home to type to. make test: every check and test. make fuzz MINUTES=10: foreign bytes at every reader. make clean: remove what these two made.
 # PYTHON names another interpreter (3.11 or later), ARGS goes to the demo: make run ARGS="--lang zh"
 PYTHON ?=
 ARGS ?=
+MINUTES ?= 10
 export PYTHON
 
 .DEFAULT_GOAL := run
-.PHONY: run test check clean
+.PHONY: run test check fuzz clean
 
 run:
 	@scripts/venv demo
@@ -19,6 +20,11 @@ test:
 check:
 	@scripts/venv train,demo,test
 	@PYTHON= scripts/check
+
+# Mutates what comes in until nothing new is reached; prints inputs and findings a target.
+fuzz:
+	@scripts/venv train,demo,test,fuzz
+	@nice -n 15 .venv/bin/python -m tests.fuzz.run --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

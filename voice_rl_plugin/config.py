@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VOICE_RL__"
@@ -25,6 +26,7 @@ MQTT_VERSIONS = ("auto", "5", "3.1.1")
 EXECUTOR_NAMES = ("dispatch", "none")
 LEARNING_MODES = ("on", "off", "guest")
 DISCOVERY_LANGUAGES = ("en", "zh")
+_LARGEST = 1e15
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -75,6 +77,31 @@ class HomeSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WyomingSection:
+    """The door for Home Assistant's Assist; needs the extra `wyoming`."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    """Where to listen. Wyoming has no passwords: whoever reaches the port commands the home."""
+    port: int = 10900
+    advertise: bool = False
+    """Whether Home Assistant finds it by zeroconf."""
+    intents: bool = True
+    """Whether the other side carries out Home Assistant's intents; false when it is not Home Assistant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HermesSection:
+    """The door for Rhasspy 2.5, on the same broker."""
+
+    enabled: bool = False
+    site_ids: tuple[str, ...] = ()
+    """The sites to answer; empty means all."""
+    dialogue_manager: bool = True
+    """Whether Rhasspy's dialogue manager runs; without it captured text is taken as it comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorsSection:
     """What may come in."""
 
@@ -86,6 +113,8 @@ class DoorsSection:
     """Home Assistant's own discovery prefix."""
     discovery_language: str = "en"
     """Of the names on the device page: `en` or `zh`."""
+    wyoming: WyomingSection = field(default_factory=WyomingSection)
+    hermes: HermesSection = field(default_factory=HermesSection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +131,14 @@ class SafetySection:
 
     risky: tuple[str, ...] = ()
     """Entity ids that always ask, in addition to locks, garages, gates and what the home labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeyondSection:
+    """What may be asked for beyond the house."""
+
+    services: tuple[str, ...] = ()
+    """Out of domain.beyond.SERVICES; each needs somebody who carries it out. What is not here is refused, and that is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +161,14 @@ class LearningSection:
     """`on`; `off` stores decisions but learns nothing; `guest` acts and stores nothing."""
     trainer: str = "voice-rl-train"
     """The command that `<prefix>/train/set start` runs as `<trainer> retrain`."""
+    canary_decisions: int = 300
+    """A new model is on trial for this many of its decisions: it is rolled back when people deny it more often than the one before; 0 is never."""
+    canary_least: int = 30
+    """It is looked at each time it has made this many more."""
+    canary_level: float = 0.05
+    """The chance, over the whole trial, that a model no worse than the one before is rolled back."""
+    shadow_questions_per_hour: int = 0
+    """Where a challenger in shadow would act otherwise, this often an hour it is asked which is right; 0 is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +183,8 @@ class ModelsSection:
     """Where the versions of the policy are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "models")
+    public_key_file: Path | None = None
+    """An Ed25519 public key as PEM; with it only versions signed by its private half are served, beside the shipped one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +196,7 @@ class Config:
     doors: DoorsSection = field(default_factory=DoorsSection)
     dispatch: DispatchSection = field(default_factory=DispatchSection)
     safety: SafetySection = field(default_factory=SafetySection)
+    beyond: BeyondSection = field(default_factory=BeyondSection)
     costs: CostsSection = field(default_factory=CostsSection)
     learning: LearningSection = field(default_factory=LearningSection)
     store: StoreSection = field(default_factory=StoreSection)
@@ -207,7 +255,8 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
         keys = typing.get_type_hints(section_type)
         _check_keys(values, keys, f"{where}: {name}")
         read = {key: _convert(value, keys[key], f"{where}: {name}.{key}") for key, value in values.items()}
-        sections[name] = section_type(**(read | overrides.get(name, {})))
+        merged = _merge(read, overrides.get(name, {}))
+        sections[name] = section_type(**{key: keys[key](**one) if isinstance(one, dict) else one for key, one in merged.items()})
     config = Config(**sections)
     _check(config, where)
     return config
@@ -246,20 +295,39 @@ def _from_environment(environ: Mapping[str, str], hints: Mapping[str, Any]) -> d
     for variable, text in environ.items():
         if not variable.startswith(ENVIRONMENT_PREFIX):
             continue
-        section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-        _check_keys({section: None}, hints, variable)
-        keys = typing.get_type_hints(hints[section])
-        _check_keys({key: None}, keys, f"{variable}: {section}")
+        *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        keys, target = hints, overrides
+        for section in sections or [""]:
+            _check_keys({section: None}, keys, variable)
+            keys, target = _keys_of(keys[section], variable), target.setdefault(section, {})
+        _check_keys({key: None}, keys, f"{variable}: {sections[-1]}")
         value = text if keys[key] in (str, str | None) else _read_scalar(text, variable)
-        overrides.setdefault(section, {})[key] = _convert(value, keys[key], variable)
+        target[key] = _convert(value, keys[key], variable)
     return overrides
+
+
+def _keys_of(section: Any, variable: str) -> Mapping[str, Any]:
+    if not dataclasses.is_dataclass(section):
+        raise ConfigError(f"{variable}: expected {ENVIRONMENT_PREFIX}SECTION__KEY, got a level too many")
+    return typing.get_type_hints(section)
+
+
+def _merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those of the environment over them; the settings of a section in a section one by one."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        if isinstance(value, dict):
+            merged[key] = value if key not in merged else dataclasses.replace(merged[key], **value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _read_scalar(text: str, variable: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{variable}: expected one YAML value, got {text!r}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{variable}: expected one YAML value, got {text!r:.100}") from error
 
 
 def _check_keys(values: Mapping[Any, Any], known: Mapping[str, Any], where: str) -> None:
@@ -275,21 +343,31 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if value is None:
             return None
         hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        inner = typing.get_type_hints(hint)
+        _check_keys(value, inner, where)
+        return hint(**{key: _convert(one, inner[key], f"{where}.{key}") for key, one in value.items()})
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is bool and isinstance(value, bool):
         return value
+    if is_number and abs(value) > _LARGEST:
+        raise ConfigError(f"{where}: expected a number up to {_LARGEST:g}, got a larger one")
     if hint is int and is_number and float(value).is_integer():
         return int(value)
     if hint is float and is_number:
         return float(value)
-    if hint is Path and isinstance(value, str) and value:
-        return Path(value).expanduser()
+    if hint is Path and isinstance(value, str) and value and "\0" not in value:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"{where}: {value!r}: {error}") from error
     if hint is str and (isinstance(value, str) or is_number or isinstance(value, bool)):
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)  # YAML reads a bare on as true
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
         return tuple(value)
     names = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path", str: "a text"}
-    raise ConfigError(f"{where}: expected {names.get(hint, 'a list of texts')}, got {value!r}")
+    fallback = "a mapping" if dataclasses.is_dataclass(hint) else "a list of texts"
+    raise ConfigError(f"{where}: expected {names.get(hint, fallback)}, got {value!r}")
 
 
 def _check(config: Config, where: str) -> None:
@@ -300,6 +378,14 @@ def _check(config: Config, where: str) -> None:
     _check_range(mqtt.queue_size, 10, 1_000_000, f"{where}: mqtt.queue_size")
     _check_range(mqtt.max_payload_bytes, 1024, 64 * 1_048_576, f"{where}: mqtt.max_payload_bytes")
     _check_range(config.doors.freshness_s, 0.1, 600, f"{where}: doors.freshness_s")
+    wyoming = config.doors.wyoming
+    _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
+    if not wyoming.host or wyoming.host != wyoming.host.strip():
+        raise ConfigError(f"{where}: doors.wyoming.host: expected an address such as 127.0.0.1 or 0.0.0.0, got {wyoming.host!r}")
+    if wyoming.advertise and wyoming.host in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigError(
+            f"{where}: doors.wyoming.advertise: nobody else reaches {wyoming.host}; set doors.wyoming.host to this machine's address or 0.0.0.0"
+        )
     for key, prefix in (("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)):
         if not prefix or set(prefix) & set("+#\0") or "" in prefix.split("/") or prefix.startswith("$"):
             raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
@@ -309,9 +395,18 @@ def _check(config: Config, where: str) -> None:
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
     _check_choice(config.doors.discovery_language, DISCOVERY_LANGUAGES, f"{where}: doors.discovery_language")
+    _check_range(config.learning.canary_decisions, 0, 100_000, f"{where}: learning.canary_decisions")
+    _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
+    _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")
+    _check_range(config.learning.shadow_questions_per_hour, 0, 60, f"{where}: learning.shadow_questions_per_hour")
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")
+    for service in config.beyond.services:
+        if service not in SERVICES:
+            near = difflib.get_close_matches(service, SERVICES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(SERVICES)}"
+            raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
 
@@ -329,4 +424,6 @@ def _check_choice(value: str, choices: tuple[str, ...], where: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
     return list(value) if isinstance(value, tuple) else value

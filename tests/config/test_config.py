@@ -70,6 +70,11 @@ def test_environment_overrides_the_file(tmp_path: Path) -> None:
         ("doors: {discovery_prefix: 'a/+'}", "doors.discovery_prefix: expected a topic without wildcards"),
         ("doors: {discovery_language: fr}", "doors.discovery_language: expected one of en, zh"),
         ("costs: {wrong: -1}", "costs.wrong"),
+        ("doors: {wyoming: true}", "doors.wyoming: expected a mapping"),
+        ("doors: {wyoming: {prot: 1}}", "doors.wyoming: unknown key 'prot'; did you mean 'port'"),
+        ("doors: {wyoming: {port: 0}}", "doors.wyoming.port: expected 1 to 65535"),
+        ("doors: {wyoming: {enabled: 1}}", "doors.wyoming.enabled: expected true or false"),
+        ("doors: {wyoming: {advertise: true}}", "nobody else reaches 127.0.0.1"),
         ("- 1", "expected sections"),
         ("a: [", "expected YAML"),
     ],
@@ -126,3 +131,29 @@ def test_shown_settings_are_read_back(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert load_config(write(tmp_path, shown), environ={}).learning.mode == "off"
     assert isinstance(load_config(write(tmp_path, shown), environ={}), Config)
+
+
+def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
+    """Nothing beyond the house is switched on by default; a service that does not exist is an error with the nearest one."""
+    path = tmp_path / "voice_rl.yaml"
+    path.write_text("beyond: {services: [phone.call, search.weather]}\n")
+
+    assert Config().beyond.services == ()
+    assert load_config(path, environ={}).beyond.services == ("phone.call", "search.weather")
+    assert load_config(path, environ={}).to_mapping()["beyond"] == {"services": ["phone.call", "search.weather"]}
+    path.write_text("beyond: {services: [phone.cal]}\n")
+    with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
+        load_config(path, environ={})
+
+
+def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) -> None:
+    """The settings of a door are read one by one: the environment goes over the file, and what neither names keeps its default."""
+    path = write(tmp_path, "doors: {freshness_s: 3, wyoming: {enabled: true, port: 10901}}")
+    wyoming = load_config(path, environ={"VOICE_RL__DOORS__WYOMING__PORT": "10902"}).doors.wyoming
+    from_environment = load_config(environ={"VOICE_RL__DOORS__WYOMING__ENABLED": "true", "HOME": str(tmp_path)}).doors
+
+    assert (wyoming.enabled, wyoming.port, wyoming.host) == (True, 10902, "127.0.0.1")
+    assert (from_environment.wyoming.enabled, from_environment.freshness_s) == (True, 5.0)
+    for wrong in ("VOICE_RL__DOORS__WYOMING__PROT", "VOICE_RL__MQTT__PORT__X", "VOICE_RL__PORT", "VOICE_RL__DOORS__WYOMING"):
+        with pytest.raises(ConfigError, match=wrong):
+            load_config(path, environ={wrong: "1"})

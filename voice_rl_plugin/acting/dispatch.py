@@ -13,6 +13,7 @@ from voice_rl_plugin.acting.effects import Effect, expected_effect
 from voice_rl_plugin.acting.executor import OutgoingMessage, Progress, Settlement
 from voice_rl_plugin.acting.steps import StateUnknownError, Step, make_steps, topic_of
 from voice_rl_plugin.acting.undo import Snapshot, Undo, take_snapshot, undo_actions
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState, States
 from voice_rl_plugin.errors import MessageError
@@ -171,8 +172,10 @@ class DispatchExecutor:
 
 
 def _words_for(step: Step, decision: Decision) -> dict[str, str]:
-    """Return what was said, for a conversation agent; nobody else gets the words."""
-    return {"text": decision.utterance.text, "language": decision.language} if step.action.domain == "intent" else {}
+    """Return what was said, for a conversation agent, and the language, for who answers beyond the house; nobody else gets the words."""
+    if step.action.domain == "intent":
+        return {"text": decision.utterance.text, "language": decision.language}
+    return {"language": decision.language} if step.action.service in SERVICES else {}
 
 
 def _watch(decision_id: str, steps: tuple[Step, ...], states: States, now: float) -> _Running:

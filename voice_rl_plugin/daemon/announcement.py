@@ -95,9 +95,13 @@ class Announcement:
 
     def _model(self) -> dict[str, Any]:
         installed, latest = self._brain.version, self._brain.latest_version
+        trial, shadow = self._brain.trial, self._brain.shadow
+        ended = trial.to_sentence() if trial is not None and trial.state == "rolled_back" else ""
         return {
             "installed_version": installed or "",
             "latest_version": latest,
             "in_progress": self._brain.is_loading,
-            "release_summary": self._brain.summary(latest),
+            "release_summary": ended or self._brain.summary(latest),
+            "canary": None if trial is None else trial.to_payload(),
+            "shadow": None if shadow is None else shadow.to_payload(),
         }

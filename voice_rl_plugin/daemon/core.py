@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from voice_rl_plugin import __version__
@@ -20,16 +21,22 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
+from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet, internal_error
 from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.daemon.reload import Loaded
+from voice_rl_plugin.daemon.shadow import Challenger
+from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.training import IDLE, Training
 from voice_rl_plugin.deciding.safety import any_risky
+from voice_rl_plugin.deciding.turn import Heard
+from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.doors.discovery import device_payload, device_topic, encode_device
+from voice_rl_plugin.doors.request import Answer, Request
 from voice_rl_plugin.errors import BrokerError, MessageError, StoreError, VoiceRlError
 from voice_rl_plugin.homes.statestream import StateChange
 from voice_rl_plugin.learning.attribution import UndoWatch
@@ -64,7 +71,13 @@ class Daemon:
             config.store.path, states_topic=config.home.states_topic, file_home=parts.file_home, risky=frozenset(config.safety.risky)
         )
         self._conversations = Conversations()
-        self._brain = Brain(parts, outlet=outlet, home=surroundings.home, on_loaded=lambda loaded: self._later(self._take_champion, loaded))
+        self._brain = Brain(
+            parts,
+            outlet=outlet,
+            home=surroundings.home,
+            on_loaded=lambda loaded: self._later(self._take_champion, loaded),
+            on_challenger=lambda loaded: self._later(self._take_challenger, loaded),
+        )
         self._execution = Execution(
             parts.executor,
             broker=parts.broker,
@@ -99,6 +112,16 @@ class Daemon:
             mode=mode,
             clock=self._clock,
         )
+        self._hermes = HermesDesk(
+            config.doors.hermes,
+            hear=self._hear,
+            feedback=self._feedback,
+            surroundings=surroundings,
+            outlet=outlet,
+            counters=counters,
+            clock=self._clock,
+            freshness_s=config.doors.freshness_s,
+        )
         self._announcement = Announcement(
             brain=self._brain,
             broker=parts.broker,
@@ -117,6 +140,7 @@ class Daemon:
             models=config.models.path,
             report=lambda progress: self._later(self._report_training, progress),
         )
+        self._doors = [make(self.ask) for make in parts.make_doors]
         self._train_state: Mapping[str, Any] = IDLE
         self._seen = native.SeenIds()
         self._undo_watch = UndoWatch()
@@ -136,9 +160,12 @@ class Daemon:
 
         Raises:
             BrokerError: another program uses our client id.
+            ConfigError: a door cannot be opened.
         """
         self._start()
         try:
+            for door in self._doors:
+                door.start()
             while not self._stop.is_set():
                 self._step()
         finally:
@@ -149,12 +176,16 @@ class Daemon:
         self._stop.set()
         self._broker.wake()
 
+    def ask(self, request: Request) -> None:
+        """Have a request answered; called from the threads of doors."""
+        self._later(self._take_request, request)
+
     def _start(self) -> None:
         self._brain.load()
         if self._mode.stores:
             self._outlet.guard(self._surroundings.keep)
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
-        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS])
+        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.start()
         self._decisions.recover(freshness_s=self._config.doors.freshness_s)
 
@@ -197,9 +228,12 @@ class Daemon:
             self._metrics_at = mono
             if self._mode.stores:
                 self._outlet.guard(self._brain.reload_memory)
+            self._look_at_trial()
             self._announce()
 
     def _close(self) -> None:
+        for door in self._doors:
+            door.stop()
         self._outlet.guard(self._training.close)
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
@@ -241,6 +275,9 @@ class Daemon:
             self.counters.count("retained_ignored")
             _LOGGER.warning("a retained message on %s was ignored; clear it, and publish inputs without retain", topic)
             return
+        if topic in self._hermes.topics:
+            self._hermes.take(message)
+            return
         name, _, level = key.partition("/")
         if name == "command":
             self._command(message, level or None)
@@ -274,16 +311,41 @@ class Daemon:
                 self.counters.count("duplicates")
                 return
             self._seen.add(f"{utterance.door}:{utterance.id}", mono)
+        self._hear(utterance, message)
+
+    def _take_request(self, request: Request) -> None:
+        """Take an utterance whose door waits for the answer; one that it waits for no longer is dropped."""
+        if not request.claim():
+            self.counters.count("stale")
+            return
+        language = request.language
+        request.late_answer = Answer(text=sentence("busy", language))
+        try:
+            with self._outlet.replies.about(request, nothing=sentence("nothing", language), failed=sentence("failed", language)):
+                utterance = native.parse_command(native.encode(request.fields), area=None, home=self._surroundings.home)
+                message = Message(topic=request.door, payload=b"", received_at=request.received_at)
+                self._hear(replace(utterance, door=request.door), message)
+        except VoiceRlError as error:
+            self.counters.count("malformed" if isinstance(error, MessageError) else "errors")
+            _LOGGER.debug("a request through %s failed: %s", request.door, error)
+            self._outlet.report(error, request.door)
+
+    def _hear(self, utterance: Utterance, message: Message, admits: Callable[[Heard], bool] = lambda _: True) -> None:
+        mono = self._clock.mono()
         turn = self._conversations.turn(utterance, now=mono)
         was_asked = turn is not None and turn.awaits_answer
         heard = self._decisions.hear(utterance)
+        if not admits(heard):
+            return
         if heard.feedback is not None:
             self._feedback.take_spoken(heard.feedback, heard.decision, utterance)
+            self._look_at_trial()
         if heard.decision is None:
             return
         if heard.decision.outcome == "act" and not was_asked and any_risky(heard.decision.actions, self._surroundings.home):
             raise VoiceRlError("a risky action was decided without a question; it was not carried out")
-        self._decisions.carry_out(heard.decision, message=message)
+        corrects = heard.feedback.decision_id if heard.feedback is not None and heard.feedback.correction else None
+        self._decisions.carry_out(heard.decision, message=message, corrects=corrects)
 
     def _confirm(self, message: Message, level: str | None) -> None:
         confirmation = native.parse_confirm(message.payload, area=level, home=self._surroundings.home)
@@ -301,6 +363,7 @@ class Daemon:
                 raise MessageError(f"confirm: decision_id: no decision {confirmation.decision_id!r:.60} is known; it may have been erased")
             exchange = Exchange(decision=decision, at=float("-inf"), is_answered=True)
         self._feedback.judge(confirmation, exchange, message)
+        self._look_at_trial()
         if confirmation.id is not None:
             self._seen.add(f"confirm:{confirmation.id}", mono)
         self._outlet.respond(message, {"decision_id": exchange.decision.id, "verdict": confirmation.verdict, "accepted": True})
@@ -357,6 +420,16 @@ class Daemon:
     def _take_champion(self, loaded: Loaded) -> None:
         self._brain.take_champion(loaded, states=self._surroundings.states, now=self._clock.now())
         self._announce()
+
+    def _take_challenger(self, loaded: Challenger) -> None:
+        self._brain.take_challenger(loaded)
+        self._announce()
+
+    def _look_at_trial(self) -> None:
+        before = self._brain.trial
+        self._outlet.guard(lambda: self._brain.look_at_trial(now=self._clock.now()), topic=f"{self._outlet.prefix}/model")
+        if self._brain.trial != before:
+            self._announce()
 
     def _set_training(self, verb: str) -> None:
         if verb == "start":

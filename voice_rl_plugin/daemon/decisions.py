@@ -29,6 +29,11 @@ _SILENT_REASONS = frozenset({"chat", "report"})
 """What was not meant for us is refused without a word."""
 
 
+def is_silent(decision: Decision) -> bool:
+    """Whether a refusal is better not explained: the words were not meant for us."""
+    return not decision.reason or decision.reason_code in _SILENT_REASONS or decision.not_for_us >= 0.5
+
+
 class Decisions:
     """Makes decisions and has them carried out."""
 
@@ -91,8 +96,8 @@ class Decisions:
         if decision.outcome == "clarify" and decision.question:
             self._outlet.say(decision.question, decision, expects_reply=True)
         elif decision.outcome == "reject":
-            if decision.reason and decision.reason_code not in _SILENT_REASONS and decision.not_for_us < 0.5:
-                self._outlet.say(decision.reason, decision)
+            if not is_silent(decision) or self._outlet.replies.is_waited_for:
+                self._outlet.say(decision.reason, decision, is_success=False)
         elif decision.outcome == "act":
             self._execution.carry_out(decision)
         self._counters.add_latency((self._clock.mono() - message.received_at) * 1000.0)

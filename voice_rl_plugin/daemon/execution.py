@@ -4,10 +4,12 @@ decision -> marked -> steps -> outbox -> broker      result | state | time -> se
 """
 
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 
+from voice_rl_plugin.acting.assist_intents import AssistIntent, assist_intent
 from voice_rl_plugin.acting.executor import Executor, OutgoingMessage, Progress, Settlement
+from voice_rl_plugin.acting.undo import Snapshot, take_snapshot, undo_actions
 from voice_rl_plugin.daemon.clock import SteadyClock
 from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.mode import LearningMode
@@ -15,7 +17,7 @@ from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.speech import names_of, sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.deciding.safety import any_risky
-from voice_rl_plugin.deciding.wording import reason, tell_states
+from voice_rl_plugin.deciding.wording import describe, reason, tell_states
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState
@@ -28,6 +30,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _SAID_AS_IS = ("no_answer", "expired", "state_unknown")
 """Errors of a settlement that have a sentence of their own."""
+WYOMING_INTENT = "wyoming_intent"
+"""The executor of what Home Assistant does itself, as our answer to it."""
+KEPT_HANDED_OVER = 256
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +70,8 @@ class Execution:
         self._running: dict[str, tuple[Decision, str]] = {}
         """Decisions that are being carried out, with the sentence to say when it worked."""
         self._outbox: deque[_Sending] = deque()
+        self._handed_over: OrderedDict[str, Snapshot] = OrderedDict()
+        """The states from before what Home Assistant did itself."""
 
     @property
     def name(self) -> str:
@@ -83,6 +90,8 @@ class Execution:
 
     def executor_of(self, actions: tuple[Action, ...]) -> str:
         """Return who carries some actions out: nobody, where there is only something to tell."""
+        if self._find_intent(actions) is not None:
+            return WYOMING_INTENT
         return self._executor.name if any(action.is_published for action in actions) else "none"
 
     def carry_out(
@@ -103,7 +112,12 @@ class Execution:
                 self._outlet.say(told, decision)
         if not any(action.is_published for action in decision.actions):
             return
+        intent = self._find_intent(decision.actions, language=decision.language) if decision.executor == WYOMING_INTENT else None
+        if intent is not None:
+            self._hand_over(decision, intent)
+            return
         self._mark(decision, is_done=False)
+        self._expect(decision)
         self._running[decision.id] = (decision, _success(decision) if done is None else done)
         progress = self._executor.start(
             decision,
@@ -124,7 +138,9 @@ class Execution:
             What to say at once; empty when it is said once the devices have shown it.
         """
         self._running.pop(decision.id, None)  # whether it worked is of no interest any more
-        undo = self._executor.undo(decision.id)
+        self._outlet.replies.settle(decision.id)
+        handed_over = self._handed_over.get(decision.id)
+        undo = self._executor.undo(decision.id) if handed_over is None else undo_actions(handed_over)
         kept = {target for action in keeps for target in action.targets}
         actions = tuple(
             replace(action, targets=tuple(one for one in action.targets if one not in kept))
@@ -150,7 +166,12 @@ class Execution:
         return ""
 
     def take_result(self, result: native.ActionResult) -> None:
-        """Take what an executor reports."""
+        """Take what an executor reports; an answer that comes with it is said once the decision is done."""
+        running = self._running.get(result.decision_id)
+        if running is not None and result.is_ok and result.text:
+            decision, done = running
+            said = result.text if done == _success(decision) else f"{done} {result.text}"
+            self._running[result.decision_id] = (decision, said)
         self._take(
             self._executor.on_result(
                 decision_id=result.decision_id, step=result.step, is_ok=result.is_ok, error=result.error, now=self._clock.now()
@@ -165,6 +186,28 @@ class Execution:
         """Publish what waited for the connection, and settle what is due."""
         self._flush()
         self._take(self._executor.tick(self._clock.now()))
+
+    def _find_intent(self, actions: tuple[Action, ...], *, language: str = "en") -> AssistIntent | None:
+        """Return the intent that answers the request at hand, when Home Assistant can do exactly this itself."""
+        is_shadow = self._executor.name == "none"
+        if is_shadow or not self._outlet.replies.takes_intent or len(actions) != 1 or any_risky(actions, self._surroundings.home):
+            return None
+        return assist_intent(actions[0], states=self._surroundings.states, language=language, done=sentence("done", language))
+
+    def _hand_over(self, decision: Decision, intent: AssistIntent) -> None:
+        """Have Home Assistant do it as our answer to it; it says itself whether it worked."""
+        self._mark(decision, is_done=False)
+        snapshot = take_snapshot(decision.id, decision.actions, self._surroundings.states, self._clock.now())
+        self._handed_over[decision.id] = snapshot
+        while len(self._handed_over) > KEPT_HANDED_OVER:
+            self._handed_over.popitem(last=False)
+        self._outlet.replies.hand_over(intent)
+        self._mark(decision, is_done=True)
+
+    def _expect(self, decision: Decision) -> None:
+        targets = tuple(dict.fromkeys(target for action in decision.actions for target in (action.targets or (action.service,))))
+        names = names_of(targets, self._surroundings.home, decision.language)
+        self._outlet.replies.expect(decision.id, sentence("no_answer", decision.language, names=names))
 
     def _mark(self, decision: Decision, *, is_done: bool) -> None:
         if not self._mode.stores or decision.stage == "undo":
@@ -210,7 +253,15 @@ class Execution:
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
         self._outbox = deque(one for one in self._outbox if one.decision_id != settlement.decision_id)
-        if decision is None or settlement.outcome == "shadow":
+        if decision is not None:
+            self._tell_settled(settlement, decision, done)
+        self._outlet.replies.settle(settlement.decision_id)
+
+    def _tell_settled(self, settlement: Settlement, decision: Decision, done: str) -> None:
+        if settlement.outcome == "shadow":
+            if self._outlet.replies.is_waited_for:
+                told = describe(decision.actions, self._surroundings.home, decision.language)
+                self._outlet.say(sentence("watching", decision.language, names=told), decision, is_success=False)
             return
         if settlement.is_success:
             self._counters.count("executed")
@@ -222,7 +273,7 @@ class Execution:
         key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
         if key == "no_answer" and not names:
             key = "failed"
-        self._outlet.say(sentence(key, decision.language, names=names), decision)
+        self._outlet.say(sentence(key, decision.language, names=names), decision, is_success=False)
         _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.daemon.replies import Replies
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker, Message
@@ -25,6 +26,7 @@ class Outlet:
         self._retained: dict[str, bytes] = {}
         self._problems: deque[str] = deque(maxlen=PROBLEMS_KEPT)
         self.prefix = prefix
+        self.replies = Replies()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -64,9 +66,11 @@ class Outlet:
             raise MessageError(f"response topic: expected one outside {own} or below {own}response/, got {topic!r:.100}")
         self._broker.publish(topic, payload, correlation=message.correlation)
 
-    def say(self, text: str, decision: Decision, *, expects_reply: bool = False) -> None:
+    def say(self, text: str, decision: Decision, *, expects_reply: bool = False, is_success: bool = True) -> None:
         """Have a sentence spoken where a decision's words came from; a Wyoming utterance is answered at its own door."""
-        if text and decision.utterance.door != "wyoming":
+        if not text or self.replies.take(text, decision.id, is_success=is_success, expects_reply=expects_reply):
+            return
+        if decision.utterance.door != "wyoming":
             self._broker.publish(f"{self.prefix}/say", native.encode_say(text, decision=decision, expects_reply=expects_reply))
 
     def keep(self, name: str, payload: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from voice_rl_plugin.acting.executor import Executor
 from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.reload import Models
+from voice_rl_plugin.deciding.aliases import TaughtName
 from voice_rl_plugin.deciding.turn import Heard, Turn
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Decision
@@ -20,6 +21,7 @@ from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:  # the policy would load onnxruntime for every command
     from voice_rl_plugin.deciding.memory import Memory
+    from voice_rl_plugin.doors.request import Request
     from voice_rl_plugin.understanding.onnx_policy import Policy
 
 
@@ -35,11 +37,24 @@ class Decider(Protocol):
     def may_remember(self, utterance: Utterance, actions: Sequence[Action]) -> bool:
         """Whether a correction of these words may be learned by heart."""
 
+    def name_taught(self, utterance: Utterance, actions: Sequence[Action]) -> TaughtName | None:
+        """Return the name that a correction of these words teaches."""
+
     def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
         """Decide about one utterance."""
 
     def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
         """Decide about the words of a correction."""
+
+
+class Door(Protocol):
+    """A door with a thread of its own."""
+
+    def start(self) -> None:
+        """Open it."""
+
+    def stop(self) -> None:
+        """Close it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +69,8 @@ class Parts:
     make_decider: "Callable[[Policy, Home, Memory], Decider]"
     load_policy: "Callable[[Path], Policy]"
     probe_model: Callable[[Path], None]
+    make_doors: "tuple[Callable[[Callable[[Request], None]], Door], ...]" = ()
+    """Each makes a door out of what takes its requests."""
     file_home: Home | None = None
     clock: Callable[[], float] = time.time
     """Unix seconds."""

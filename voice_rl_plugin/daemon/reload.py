@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.models import BASE, Trial
 
 if TYPE_CHECKING:  # at run time it would load onnxruntime for every command
     from voice_rl_plugin.understanding.onnx_policy import Policy
@@ -39,6 +40,18 @@ class Models(Protocol):
 
     def rollback(self, *, at: float) -> str:
         """Make the former champion the champion again."""
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion, if it is on one."""
+
+    def end_trial(self, version: str) -> None:
+        """Note that a champion has passed its trial."""
+
+    def challenger_version(self) -> str | None:
+        """Return the version that runs in shadow, if any."""
+
+    def challenger(self, version: str) -> Path:
+        """Return the verified folder of a version that is to run in shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +85,27 @@ class ModelWatch:
         self.is_loading = False
         """Whether a new champion is being loaded."""
 
-    def load_now(self) -> "Policy":
-        """Load the champion at the start.
+    def load_now(self, *, at: float) -> "Policy":
+        """Load the champion at the start; one that does not load is rolled back, so that it cannot keep the daemon from starting.
+
+        Args:
+            at: Unix seconds.
 
         Raises:
             ModelError: no version can be loaded.
         """
-        self._signature = self._stat()
-        return self._load(self._models.champion())
+        while True:
+            self._signature = self._stat()
+            version, folder = self._models.champion_version(), self._models.champion()
+            try:
+                if folder.name == version != BASE:  # the shipped one came with this program
+                    self._probe(folder)
+                return self._load(folder)
+            except ModelError as error:
+                if version == BASE:
+                    raise
+                _LOGGER.error("model %s does not load and is rolled back: %s", version, error)  # noqa: TRY400 - the message says it all
+                self._models.rollback(at=at)
 
     def check(self) -> None:
         """Begin to load when the pointer has changed: one stat."""

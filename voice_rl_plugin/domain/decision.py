@@ -8,7 +8,7 @@ from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.utterance import Utterance
 
 OUTCOMES = ("act", "clarify", "reject")
-STAGES = ("memory", "rule", "policy", "exploration")
+STAGES = ("memory", "alias", "rule", "policy", "exploration")
 EXECUTORS = ("dispatch", "device", "wyoming_intent", "hermes", "none")
 
 

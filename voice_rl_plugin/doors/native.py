@@ -65,6 +65,8 @@ class ActionResult:
     """From 1."""
     is_ok: bool
     error: str | None = None
+    text: str | None = None
+    """What to say instead of "done": the answer to a question that somebody else looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +207,8 @@ def parse_result(payload: bytes) -> ActionResult:
         raise MessageError(f"result: step: expected a whole number from 1, got {step!r:.60}")
     if not isinstance(is_ok, bool):
         raise MessageError(f"result: ok: expected true or false, got {is_ok!r:.60}")
-    return ActionResult(decision_id=decision_id, step=step, is_ok=is_ok, error=_text(fields, "error", "result"))
+    error, text = _text(fields, "error", "result"), _text(fields, "text", "result")
+    return ActionResult(decision_id=decision_id, step=step, is_ok=is_ok, error=error, text=text)
 
 
 def parse_model_set(payload: bytes) -> ModelRequest:
@@ -255,6 +258,24 @@ def parse_home(payload: bytes, *, max_bytes: int) -> Home:
         return Home.from_mapping(mapping, where="home")
     except ConfigError as error:
         raise MessageError(str(error)) from error
+
+
+def read_object(payload: bytes, what: str) -> dict[str, Any]:
+    """Read a JSON object of another protocol within our limits.
+
+    Raises:
+        MessageError: says what was expected and what came.
+    """
+    return _parse_object(_decode(payload, what), what)
+
+
+def read_text(fields: Mapping[str, Any], key: str, what: str) -> str | None:
+    """Read an optional text of such an object.
+
+    Raises:
+        MessageError: says what was expected and what came.
+    """
+    return _text(fields, key, what)
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
