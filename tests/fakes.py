@@ -264,6 +264,8 @@ class FakeDecider:
                 return Heard(decision=Decision(outcome="act", actions=(LOUDER,), **decided))
             case "is the lamp on":
                 return Heard(decision=Decision(outcome="act", actions=(Action(service="query.state", targets=("light.lamp",)),), **decided))
+            case "what is the weather":
+                return Heard(decision=Decision(outcome="act", actions=(Action(service="intent.HassGetWeather"),), **decided))
             case "light please":
                 choices = (
                     Candidate(actions=(LAMP,), probability=0.5, label="lamp"),

@@ -10,6 +10,7 @@ import difflib
 import os
 import types
 import typing
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from voice_rl_plugin.errors import ConfigError
 ENVIRONMENT_PREFIX = "VOICE_RL__"
 FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
-EXECUTOR_NAMES = ("dispatch", "none")
+EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
 DISCOVERY_LANGUAGES = ("en", "zh")
 _LARGEST = 1e15
@@ -74,6 +75,16 @@ class HomeSection:
     """A `home.yaml`; it wins over the topic, entity by entity."""
     states_topic: str = "voice_rl/state/#"
     """Home Assistant's statestream: `<base>/<domain>/<object_id>/state` and `/<attribute>`."""
+    home_assistant: str | None = None
+    """Its address, such as `http://homeassistant.local:8123`: rooms, devices and states then come over its WebSocket."""
+    token_file: Path | None = None
+    """Holds a long-lived access token of Home Assistant."""
+    token: str = field(default="", repr=False)
+    """Only from the environment."""
+    ca_file: Path | None = None
+    """Certificate authorities to trust for `https://`; the system's when missing."""
+    risky_label: str = "voice_risky"
+    """Home Assistant's label (its id or name) of entities and devices that always ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +133,11 @@ class DispatchSection:
     """How actions go out."""
 
     executor: str = "dispatch"
-    """`dispatch` publishes on `<prefix>/action/<domain>/<service>`; `none` is shadow mode."""
+    """`dispatch` publishes on `<prefix>/action/<domain>/<service>`; `home_assistant` calls its services; `none` is shadow mode."""
+    domains: tuple[str, ...] = ("light", "switch", "fan", "cover", "climate", "media_player", "scene", "vacuum", "humidifier")
+    """What `home_assistant` may act on; what comes over MQTT is checked by Home Assistant's own automation instead."""
+    guarded: bool = False
+    """Whether `home_assistant` may act on locks, valves, garage doors and gates too; unlocking and opening always ask first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +224,7 @@ class Config:
             values = getattr(self, section.name)
             shown[section.name] = {one.name: _plain(getattr(values, one.name)) for one in dataclasses.fields(values)}
         shown["mqtt"]["password"] = "***" if self.mqtt.password else ""
+        shown["home"]["token"] = "***" if self.home.token else ""
         return shown
 
 
@@ -242,8 +258,9 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
     found = find_config(path, environ=environ)
     where = str(found) if found else "configuration"
     root = _read_yaml(found) if found else {}
-    if isinstance(root.get("mqtt"), Mapping) and "password" in root["mqtt"]:
-        raise ConfigError(f"{where}: mqtt.password: a secret does not belong here; put it into a file and name it as password_file")
+    for section, key in (("mqtt", "password"), ("home", "token")):
+        if isinstance(root.get(section), Mapping) and root[section].get(key):
+            raise ConfigError(f"{where}: {section}.{key}: a secret does not belong here; put it into a file and name it as {key}_file")
     sections: dict[str, Any] = {}
     hints = typing.get_type_hints(Config)
     _check_keys(root, hints, where)
@@ -274,6 +291,25 @@ def read_password(section: MqttSection) -> str | None:
         return section.password_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: expected a readable text file at {section.password_file}: {error}") from error
+
+
+def read_token(section: HomeSection) -> str:
+    """Return Home Assistant's token from its file or the environment.
+
+    Raises:
+        ConfigError: there is none, or the file cannot be read.
+    """
+    if section.token_file is None:
+        if not section.token:
+            raise ConfigError("home.home_assistant: expected a token: name a file that holds a long-lived access token as home.token_file")
+        return section.token
+    try:
+        token = section.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"home.token_file: expected a readable text file at {section.token_file}: {error}") from error
+    if not token:
+        raise ConfigError(f"home.token_file: expected a token, got an empty file at {section.token_file}")
+    return token
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
@@ -399,6 +435,7 @@ def _check(config: Config, where: str) -> None:
     _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
     _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")
     _check_range(config.learning.shadow_questions_per_hour, 0, 60, f"{where}: learning.shadow_questions_per_hour")
+    _check_home_assistant(config, where)
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")
@@ -409,6 +446,27 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
+
+
+def _check_home_assistant(config: Config, where: str) -> None:
+    address = config.home.home_assistant
+    if address is None:
+        if config.dispatch.executor == "home_assistant":
+            raise ConfigError(f"{where}: dispatch.executor: home_assistant needs home.home_assistant, its address, and home.token_file")
+        return
+    try:
+        parts = urllib.parse.urlsplit(address)
+        is_address = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        got = "one with a name and a password" if "@" in address else repr(address)
+        raise ConfigError(f"{where}: home.home_assistant: expected an address such as http://homeassistant.local:8123, got {got}")
+    if config.home.token_file is None and not config.home.token:
+        raise ConfigError(f"{where}: home.token_file: expected a file with a long-lived access token, since home.home_assistant is set")
+    wrong = [one for one in config.dispatch.domains if not one.isidentifier() or one in ("homeassistant", "all", "intent", "query")]
+    if wrong:
+        raise ConfigError(f"{where}: dispatch.domains: expected domains of entities such as light, got {wrong[0]!r}")
 
 
 def _check_range(value: float, low: float, high: float, where: str) -> None:

@@ -1,6 +1,7 @@
 """`voice-rl init`, `doctor` and `device`: a real mosquitto, open and closed, the real daemon with the shipped model, and a page that is Home Assistant's."""
 
 import contextlib
+import http
 import http.server
 import json
 import os
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
 
+from tests.homes.replay import Player, from_them
 from tests.mosquitto import DEADLINE_S, Watcher, free_port, running_mosquitto
 from voice_rl_plugin.cli import main
 from voice_rl_plugin.commands._line import Line, LoginRefusedError, check_port
 from voice_rl_plugin.commands._search import find_home_assistant, is_home_assistant
 from voice_rl_plugin.commands.init import render
-from voice_rl_plugin.config import Config, MqttSection, load_config
+from voice_rl_plugin.config import Config, HomeSection, MqttSection, load_config
 from voice_rl_plugin.daemon import build_daemon
 from voice_rl_plugin.errors import BrokerError
 from voice_rl_plugin.learning.models import BASE_FOLDER, ModelStore
@@ -167,7 +171,69 @@ def test_init_reads_the_home_from_the_broker_and_lists_what_to_mend(tmp_path: Pa
     assert load_config(file).safety.risky == ("switch.oven",)
     assert [len(found[check]) for check in ("names", "areas")] == [1, 1]
     assert all(one["fix"] for one in told["findings"] if one["level"] in ("warning", "error"))
-    assert told["home_assistant"] is None
+    assert (told["home_assistant"], found["home assistant"][0]["level"]) == (None, "warning")
+
+
+@contextlib.contextmanager
+def playing_with_page(player: Player) -> Iterator[str]:
+    """Serve a recorded Home Assistant, and the page by which it is known."""
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        return connection.respond(http.HTTPStatus.OK, '{"name": "Home Assistant"}') if request.path == "/manifest.json" else None
+
+    with serve(player.play, "127.0.0.1", 0, close_timeout=0.2, ping_interval=None, process_request=answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        server.shutdown()
+
+
+def test_init_with_a_token_takes_the_home_from_home_assistant(tmp_path: Path, run: Run, asked: Player) -> None:
+    """With a token the registries tell the home, the configuration names address and token, and services are called without a package."""
+    (tmp_path / "token").write_text("TOKEN\n")
+    (tmp_path / "token").chmod(0o600)
+    file = tmp_path / "voice_rl.yaml"
+    with running_mosquitto(tmp_path) as server, playing_with_page(asked) as address:
+        arguments = ("init", "--config", str(file), "--port", str(server.port), "--home-assistant", address)
+        code, told = run(*arguments, "--token-file", str(tmp_path / "token"))
+    config = load_config(file)
+
+    assert (code, told["home_assistant"]) == (0, address)
+    assert (config.home.home_assistant, config.home.token_file) == (address, tmp_path / "token")
+    assert config.dispatch.executor == "home_assistant"
+    assert "TOKEN" not in file.read_text()
+    assert [one["level"] for one in told["findings"] if one["check"] == "secrets"] == ["ok"]
+    assert "home" not in by_check(told), "it is known"
+
+
+def test_init_with_a_token_that_is_not_known_writes_nothing(tmp_path: Path, run: Run, asked: Player) -> None:
+    """A refused token is one line; so is a token for a Home Assistant that is not there."""
+    (tmp_path / "token").write_text("ANOTHER\n")
+    arguments = ("--token-file", str(tmp_path / "token"), "--config", str(tmp_path / "voice_rl.yaml"))
+    refusing = Player([*asked._lines[:2], *from_them(1, {"type": "auth_invalid", "message": "Invalid access token"})])
+    with running_mosquitto(tmp_path) as server, playing_with_page(refusing) as address:
+        code, line = run("init", "--port", str(server.port), "--home-assistant", address, *arguments)
+        assert (code, line.count("\n"), "token" in line) == (2, 1, True)
+        code, line = run("init", "--port", str(server.port), "--home-assistant", "http://127.0.0.1:1", *arguments)
+        assert (code, "--home-assistant" in line) == (2, True)
+
+    assert not (tmp_path / "voice_rl.yaml").exists()
+
+
+def test_doctor_asks_home_assistant_itself(tmp_path: Path, run: Run, asked: Player) -> None:
+    """With a token the home is the one of the registries; a token that is refused is an error with its fix."""
+    (tmp_path / "token").write_text("TOKEN\n")
+    (tmp_path / "token").chmod(0o600)
+    file = tmp_path / "voice_rl.yaml"
+    with running_mosquitto(tmp_path) as server, playing_with_page(asked) as address:
+        section = HomeSection(home_assistant=address, token_file=tmp_path / "token")
+        file.write_text(render(MqttSection(port=server.port), section))
+        _, told = run("doctor", "--config", str(file), "--silent")
+        _, again = run("doctor", "--config", str(file), "--silent")
+
+    assert by_check(told)["home assistant"][0] == {"check": "home assistant", "level": "ok", "what": f"answers at {address}", "fix": ""}
+    assert by_check(told)["home"][0]["level"] == "ok"
+    assert "9 devices" in by_check(told)["home"][0]["what"]
+    assert (by_check(again)["home"][0]["level"], "Security" in by_check(again)["home"][0]["fix"]) == ("error", True)
 
 
 def test_init_without_a_broker_says_where_it_looked(tmp_path: Path, run: Run) -> None:
@@ -268,7 +334,7 @@ def test_doctor_and_device_keep_within_the_rights_of_the_daemon(tmp_path: Path, 
     secret, file = tmp_path / "secret", tmp_path / "voice_rl.yaml"
     secret.write_text("geheim\n")
     secret.chmod(0o600)
-    file.write_text(render(MqttSection(port=closed_port, username="voice_rl", password_file=secret), home_file=HOMES["en"]))
+    file.write_text(render(MqttSection(port=closed_port, username="voice_rl", password_file=secret), home=HomeSection(file=HOMES["en"])))
     with running_daemon(load_config(file)):
         watcher = Line(load_config(file).mqtt, [DEVICE, "voice_rl/status"])
         with watcher:
@@ -285,7 +351,7 @@ def test_doctor_speaks_what_it_is_told(tmp_path: Path, run: Run) -> None:
     """A test command of one's own is carried out like any other; --silent speaks none."""
     file = tmp_path / "voice_rl.yaml"
     with running_mosquitto(tmp_path) as server:
-        file.write_text(render(MqttSection(port=server.port), home_file=HOMES["en"]))
+        file.write_text(render(MqttSection(port=server.port), home=HomeSection(file=HOMES["en"])))
         with running_daemon(load_config(file)):
             watcher = Watcher(server.port)
             code, told = run("doctor", "--config", str(file), "--home-assistant", "http://127.0.0.1:1", "--say", "turn on the sofa lamp")
@@ -303,7 +369,7 @@ def test_doctor_without_a_daemon_decides_itself(tmp_path: Path, run: Run) -> Non
     """With a broker and no daemon that is the error; the model is tried all the same."""
     file = tmp_path / "voice_rl.yaml"
     with running_mosquitto(tmp_path) as server:
-        file.write_text(render(MqttSection(port=server.port), home_file=HOMES["en"]))
+        file.write_text(render(MqttSection(port=server.port), home=HomeSection(file=HOMES["en"])))
         code, told = run("doctor", "--config", str(file))
 
     found = by_check(told)
@@ -315,7 +381,7 @@ def test_doctor_without_a_daemon_decides_itself(tmp_path: Path, run: Run) -> Non
 def test_doctor_without_a_broker_says_what_to_do(tmp_path: Path, run: Run) -> None:
     """Nobody listens; everything else is looked at still."""
     file, port = tmp_path / "voice_rl.yaml", free_port()
-    file.write_text(render(MqttSection(port=port), home_file=HOMES["en"]))
+    file.write_text(render(MqttSection(port=port), home=HomeSection(file=HOMES["en"])))
     code, told = run("doctor", "--config", str(file), "--home-assistant", "http://127.0.0.1:1")
 
     found = by_check(told)
@@ -339,7 +405,9 @@ def test_doctor_names_every_trouble_with_its_fix(tmp_path: Path, run: Run, close
     home = tmp_path / "home.yaml"
     home.write_text("areas: [{id: k, name: K}]\nentities: [{id: light.a, name: A, area: k}, {id: switch.oven, name: Oven, area: k}]\n")
     file.write_text(
-        render(MqttSection(port=closed_port, username="voice_rl", password_file=secret), home_file=home, risky=["switch.overn"])
+        render(
+            MqttSection(port=closed_port, username="voice_rl", password_file=secret), home=HomeSection(file=home), risky=["switch.overn"]
+        )
     )
     code, told = run("doctor", "--config", str(file), "--home-assistant", "http://127.0.0.1:1")
 
@@ -356,7 +424,7 @@ def test_doctor_knows_who_spoke_from_nowhere(tmp_path: Path, run: Run) -> None:
     """A satellite that the home does not know is named after it has spoken."""
     file = tmp_path / "voice_rl.yaml"
     with running_mosquitto(tmp_path) as server:
-        file.write_text(render(MqttSection(port=server.port), home_file=HOMES["en"]))
+        file.write_text(render(MqttSection(port=server.port), home=HomeSection(file=HOMES["en"])))
         with running_daemon(load_config(file)):
             watcher = Watcher(server.port)
             watcher.publish("voice_rl/command", {"text": "turn on the sofa lamp", "satellite_id": "assist_satellite.attic"})
@@ -381,7 +449,7 @@ def test_doctor_of_a_wrong_configuration_is_one_finding(tmp_path: Path, run: Run
 def test_doctor_speaks_to_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without --json each finding is a line, its fix another, and the last line counts."""
     file = tmp_path / "voice_rl.yaml"
-    file.write_text(render(MqttSection(port=free_port()), home_file=HOMES["en"]))
+    file.write_text(render(MqttSection(port=free_port()), home=HomeSection(file=HOMES["en"])))
 
     assert main(["doctor", "--config", str(file), "--home-assistant", "http://127.0.0.1:1", "--silent"]) == 1
     printed = capsys.readouterr()
@@ -408,7 +476,7 @@ def test_device_is_removed_for_good_once_the_daemon_is_gone(tmp_path: Path, run:
     """While the daemon runs it is said that the device comes back; afterwards nothing is left of it."""
     file = tmp_path / "voice_rl.yaml"
     with running_mosquitto(tmp_path) as server:
-        file.write_text(render(MqttSection(port=server.port), home_file=HOMES["en"]))
+        file.write_text(render(MqttSection(port=server.port), home=HomeSection(file=HOMES["en"])))
         watcher = Watcher(server.port)
         with running_daemon(load_config(file)):
             watcher.wait_topic("voice_rl/status")
@@ -436,7 +504,9 @@ def test_doctor_sees_a_device_that_should_not_be_there(tmp_path: Path, run: Run)
         watcher = Watcher(server.port)
         watcher.publish(DEVICE, "{}", retain=True)
         watcher.close()
-        file.write_text(render(MqttSection(port=server.port), home_file=HOMES["en"]).replace("discovery: true", "discovery: false"))
+        file.write_text(
+            render(MqttSection(port=server.port), home=HomeSection(file=HOMES["en"])).replace("discovery: true", "discovery: false")
+        )
         _, told = run("doctor", "--config", str(file), "--home-assistant", "http://127.0.0.1:1", "--silent")
 
     assert by_check(told)["device"][0]["fix"] == "voice-rl device remove"

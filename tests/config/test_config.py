@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from voice_rl_plugin.cli import main
-from voice_rl_plugin.config import Config, MqttSection, find_config, load_config, read_password
+from voice_rl_plugin.config import Config, HomeSection, MqttSection, find_config, load_config, read_password, read_token
 from voice_rl_plugin.errors import ConfigError
 
 
@@ -144,6 +144,46 @@ def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
     path.write_text("beyond: {services: [phone.cal]}\n")
     with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
         load_config(path, environ={})
+
+
+HOME_ASSISTANT = "home: {home_assistant: 'http://ha.local:8123', token_file: /run/token}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dispatch: {executor: home_assistant}", "dispatch.executor: home_assistant needs home.home_assistant"),
+        ("home: {home_assistant: 'http://ha.local:8123'}", "home.token_file: expected a file"),
+        ("home: {token: abc}", "home.token: a secret does not belong here"),
+        ("home: {home_assistant: ha.local, token_file: /x}", "home.home_assistant: expected an address"),
+        ("home: {home_assistant: 'http://me:secret@ha.local', token_file: /x}", "home.home_assistant: expected an address"),
+        ("home: {home_assistant: 'http://[ha', token_file: /x}", "home.home_assistant: expected an address"),
+        ("home: {home_assistant: 'http://ha:99999', token_file: /x}", "home.home_assistant: expected an address"),
+        (f"{HOME_ASSISTANT}dispatch: {{domains: [light, homeassistant]}}", "dispatch.domains: expected domains of entities"),
+        (f"{HOME_ASSISTANT}dispatch: {{domains: ['*']}}", "dispatch.domains: expected domains of entities"),
+    ],
+)
+def test_home_assistant_needs_an_address_and_a_token(tmp_path: Path, text: str, message: str) -> None:
+    """What is missing or wrong about Home Assistant is said before the daemon starts."""
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        load_config(write(tmp_path, text), environ={})
+
+
+def test_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
+    """A token is read from its file, or given by the environment, and never shown."""
+    file = tmp_path / "token"
+    file.write_text("abc\n")
+    config = load_config(
+        write(tmp_path, "home: {home_assistant: 'http://ha.local'}"), environ={"VOICE_RL__HOME__TOKEN": "from-environment"}
+    )
+
+    assert read_token(config.home) == "from-environment"
+    assert "from-environment" not in str(config.to_mapping()) + repr(config)
+    assert read_token(HomeSection(token_file=file)) == "abc"
+    file.write_text("\n")
+    for section in (HomeSection(token_file=file), HomeSection(token_file=tmp_path / "none"), HomeSection()):
+        with pytest.raises(ConfigError, match="token"):
+            read_token(section)
 
 
 def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) -> None:

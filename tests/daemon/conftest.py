@@ -155,7 +155,13 @@ class House:
 
 
 def make_daemon(
-    config: Config, *, models: FakeModels, deciders: list[FakeDecider], home: Home | None = HOME, is_shadow: bool = False
+    config: Config,
+    *,
+    models: FakeModels,
+    deciders: list[FakeDecider],
+    home: Home | None = HOME,
+    is_shadow: bool = False,
+    **parts: Any,
 ) -> Daemon:
     """Make a daemon with a fake brain."""
     config.store.path.mkdir(parents=True, exist_ok=True)
@@ -169,20 +175,19 @@ def make_daemon(
             raise ModelError(f"{folder.name}: does not load")
         return FakePolicy(folder.name)
 
-    return Daemon(
-        Parts(
-            config=config,
-            broker=PahoBroker(config.mqtt),
-            store=ExperienceStore(config.store.path),
-            models=models,
-            executor=ShadowExecutor() if is_shadow else DispatchExecutor(answer_s=1.0),
-            make_decider=make_decider,
-            load_policy=load,
-            probe_model=lambda _: None,
-            make_doors=make_doors(config.doors),
-            file_home=home,
-        )
-    )
+    made: dict[str, Any] = {
+        "config": config,
+        "broker": PahoBroker(config.mqtt),
+        "store": ExperienceStore(config.store.path),
+        "models": models,
+        "executor": ShadowExecutor() if is_shadow else DispatchExecutor(answer_s=1.0),
+        "make_decider": make_decider,
+        "load_policy": load,
+        "probe_model": lambda _: None,
+        "make_doors": make_doors(config.doors),
+        "file_home": home,
+    }
+    return Daemon(Parts(**(made | parts)))
 
 
 StartHouse = Callable[..., House]
@@ -196,7 +201,8 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
 
         def start(*, home: Home | None = HOME, before: Callable[[Watcher], None] | None = None, names: tuple[str, ...] = ("base",),
                   mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, in_shadow: str | None = None,
-                  wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, doors: DoorsSection | None = None, **learning: Any) -> House:  # fmt: skip
+                  wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, parts: dict[str, Any] | None = None,
+                  doors: DoorsSection | None = None, **learning: Any) -> House:  # fmt: skip
             if not servers:
                 servers.append(stack.enter_context(running_mosquitto(tmp_path)))
             server = servers[0]
@@ -215,7 +221,7 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
             models.names = list(names)
             models.in_shadow = in_shadow
             deciders: list[FakeDecider] = []
-            daemon = make_daemon(config, models=models, deciders=deciders, home=home, is_shadow=is_shadow)
+            daemon = make_daemon(config, models=models, deciders=deciders, home=home, is_shadow=is_shadow, **(parts or {}))
             house = House(daemon=daemon, watcher=watcher, server=server, config=config, models=models, deciders=deciders)
             thread = threading.Thread(target=daemon.run, daemon=True)
             house.threads.append(thread)

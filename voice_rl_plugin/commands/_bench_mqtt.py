@@ -129,6 +129,7 @@ def measure_mqtt(*, host: str | None, port: int, commands: int, entities: int, l
         written = {
             "mqtt": {"host": host, "port": port, "prefix": prefix, "client_id": f"{prefix}_daemon", "session_expiry_s": 0},
             "home": {"file": str(folder / "home.json"), "states_topic": f"{prefix}/state/#"},
+            "doors": {"discovery": False},
             "store": {"path": str(folder / "store")},
             "models": {"path": str(folder / "models")},
         }

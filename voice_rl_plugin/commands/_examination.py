@@ -13,17 +13,19 @@ from voice_rl_plugin.commands._line import Line, LoginRefusedError
 from voice_rl_plugin.commands._search import addresses_of, find_brokers, find_home_assistant, places_of
 from voice_rl_plugin.config import Config, find_config, load_config
 from voice_rl_plugin.daemon.build import load_policy, make_decider
-from voice_rl_plugin.daemon.surroundings import LAST_GOOD_HOME, Surroundings
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.doors.discovery import device_topic
-from voice_rl_plugin.errors import BrokerError, ConfigError, MessageError, ModelError, StoreError
+from voice_rl_plugin.errors import BrokerError, ConfigError, LinkError, MessageError, ModelError, StoreError
 from voice_rl_plugin.homes.file import load_home
-from voice_rl_plugin.homes.last_good import LastGoodHome
+from voice_rl_plugin.homes.home_assistant import read_home
+from voice_rl_plugin.homes.last_good import REGISTRY_HOME, TOPIC_HOME, LastGoodHome
+from voice_rl_plugin.homes.merge import merge_sources
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
+from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore
 
 ANSWER_S = 5.0
@@ -66,7 +68,7 @@ def examine(*, config_file: str | None, home_assistant: str | None, text: str | 
 
 
 def _look_at_model(config: Config) -> Iterator[Finding]:
-    models = ModelStore(config.models.path)
+    models = _models_of(config)
     version = models.champion_version()
     try:
         folder = models.champion()
@@ -86,6 +88,10 @@ def _look_at_model(config: Config) -> Iterator[Finding]:
         yield Finding(
             check="model", level="note", what=f"{newer[-1]} has passed its gate and waits", fix=f"voice-rl models promote {newer[-1]}"
         )
+
+
+def _models_of(config: Config) -> ModelStore:
+    return ModelStore(config.models.path, check_signature=signature_check(config.models.public_key_file))
 
 
 def _look_at_broker(config: Config, wishes: _Wishes) -> Iterator[Finding]:
@@ -166,42 +172,42 @@ def _look_at_health(health: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _look_at_home_assistant(config: Config, wishes: _Wishes) -> Iterator[Finding]:
-    named = wishes.home_assistant or config.to_mapping()["home"].get("home_assistant")
+    named = wishes.home_assistant or config.home.home_assistant
     address = find_home_assistant([named] if named else addresses_of(config.mqtt.host))
     if address is not None:
-        yield Finding(check="home assistant", level="ok", what=f"answers at {address}")
+        fix = (
+            "" if config.home.home_assistant else "with home.home_assistant and home.token_file it tells areas, devices and aliases itself"
+        )
+        yield Finding(check="home assistant", level="note" if fix else "ok", what=f"answers at {address}", fix=fix)
     elif named:
-        fix = "start it, or correct the address"
-        yield Finding(check="home assistant", level="error", what=f"does not answer at {named}", fix=fix)
+        yield Finding(check="home assistant", level="error", what=f"does not answer at {named}", fix="start it, or correct the address")
     else:
         what = "was not found on this machine, beside the broker, or as homeassistant.local"
         yield Finding(check="home assistant", level="note", what=what, fix="name it with --home-assistant URL, if there is one")
 
 
 def _home_of(config: Config, published: bytes | None) -> tuple[Home, list[Finding]]:
-    """Return the home as the daemon would know it, and what cannot be read of it."""
-    findings = []
-    file_home = None
-    if config.home.file is not None:
-        try:
-            file_home = load_home(config.home.file)
-        except ConfigError as error:
-            findings.append(
-                Finding(check="home", level="error", what=str(error), fix="correct home.file; voice-rl home show reads it again")
-            )
-    known = Surroundings(
-        config.store.path, states_topic=config.home.states_topic, file_home=file_home, risky=frozenset(config.safety.risky)
-    )
-    if published:
-        try:
-            known.take_home(native.parse_home(published, max_bytes=config.mqtt.max_payload_bytes))
-        except MessageError as error:
-            fix = "correct what publishes it; examples/home_assistant shows how"
-            findings.append(Finding(check="home", level="error", what=f"{config.mqtt.prefix}/home: {error}", fix=fix))
-    home = known.home
-    if not home.entities:
-        home = LastGoodHome(config.store.path / LAST_GOOD_HOME).load() or home
-    return home, findings
+    """Return the home as the daemon would know it now, and what cannot be read of it."""
+    findings, kept = [], config.store.path
+    file = registry = topic = None
+    try:
+        file = load_home(config.home.file) if config.home.file is not None else None
+    except ConfigError as error:
+        findings.append(Finding(check="home", level="error", what=str(error), fix="correct home.file; voice-rl home show reads it again"))
+    try:
+        registry = read_home(config.home) if config.home.home_assistant is not None else None
+    except (ConfigError, LinkError) as error:
+        fix = "correct home.home_assistant and home.token_file; tokens are made on your profile page in Home Assistant, under Security"
+        findings.append(Finding(check="home", level="error", what=str(error), fix=fix))
+        registry = LastGoodHome(kept / REGISTRY_HOME).load()
+    try:
+        topic = (
+            native.parse_home(published, max_bytes=config.mqtt.max_payload_bytes) if published else LastGoodHome(kept / TOPIC_HOME).load()
+        )
+    except MessageError as error:
+        fix = "correct what publishes it; examples/home_assistant shows how"
+        findings.append(Finding(check="home", level="error", what=f"{config.mqtt.prefix}/home: {error}", fix=fix))
+    return merge_sources(file=file, registry=registry, topic=topic), findings
 
 
 def _look_at_home(config: Config, home: Home) -> Iterator[Finding]:
@@ -263,7 +269,7 @@ def _decide_here(config: Config, home: Home, text: str | None) -> Finding:
     """Decide in this process, since no daemon answers: nothing is carried out."""
     spoken = text or _question(home)
     try:
-        decider = make_decider(load_policy(ModelStore(config.models.path).champion()), home, Memory(), config.costs)
+        decider = make_decider(load_policy(_models_of(config).champion()), home, Memory(), config.costs, beyond=config.beyond.services)
     except ModelError as error:
         return Finding(check="test command", level="error", what=f"{spoken!r}: {error}", fix="voice-rl models rollback")
     heard = decider.hear(Utterance(text=spoken, door="dry_run"), states={}, last=None, now=time.time(), decision_id="doctor")

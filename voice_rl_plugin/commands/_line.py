@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -41,6 +42,8 @@ class Line:
         self._broker = PahoBroker(replace(settings, client_id=self._name, prefix=self._mark, session_expiry_s=0), will=b"")
         self._broker.subscribe([*topics, f"{self._mark}/mark"])
         self._wait_s = wait_s
+        self._early: deque[Message] = deque()
+        """What came in the moment in which the connection stood."""
         self.problems: list[str] = []
         """What the broker refused."""
 
@@ -55,7 +58,9 @@ class Line:
         self._broker.start()
         deadline = time.monotonic() + self._wait_s
         while not self._broker.is_connected:
-            self._broker.receive(0.05)
+            message = self._broker.receive(0.05)
+            if message is not None:
+                self._early.append(message)
             self.problems += self._broker.take_problems()
             refusal = next((one for one in self.problems if "refuses the connection" in one), None)
             if refusal is None and time.monotonic() < deadline:
@@ -84,7 +89,7 @@ class Line:
         """Return the next message that fits; None when none came in time."""
         deadline = time.monotonic() + within_s
         while (left_s := deadline - time.monotonic()) > 0:
-            message = self._broker.receive(min(left_s, 0.1))
+            message = self._early.popleft() if self._early else self._broker.receive(min(left_s, 0.1))
             self.problems += self._broker.take_problems()
             if message is None:
                 continue

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 from voice_rl_plugin.commands._findings import Finding, check_home, check_risky, check_secrets, suspicious
 from voice_rl_plugin.commands._line import Line
 from voice_rl_plugin.commands._search import HOSTS, FoundBroker, addresses_of, find_brokers, find_home_assistant, places_of, try_broker
-from voice_rl_plugin.config import DISCOVERY_LANGUAGES, FILE_NAME, Config, MqttSection, load_config
+from voice_rl_plugin.config import DISCOVERY_LANGUAGES, FILE_NAME, Config, HomeSection, MqttSection, load_config
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.errors import BrokerError, ConfigError, MessageError
 from voice_rl_plugin.homes.file import load_home
+from voice_rl_plugin.homes.home_assistant import read_home
+from voice_rl_plugin.homes.merge import merge_sources
 
 PASSWORD_FILE_NAME = "mqtt_password"  # noqa: S105 - the name of a file
 """Beside the configuration, where a password was typed in."""
@@ -51,6 +53,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--prefix", metavar="TOPIC", default=MqttSection().prefix, help="all topics start with it (default: voice_rl)")
     parser.add_argument("--home", type=Path, metavar="FILE", help="a home file to use, where Home Assistant does not publish the home")
     parser.add_argument("--home-assistant", metavar="URL", help="where Home Assistant is; looked for when missing")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file that holds a long-lived access token of Home Assistant")
     parser.add_argument("--language", choices=DISCOVERY_LANGUAGES, help="of the names on the device page; this machine's when missing")
     parser.add_argument("--force", action="store_true", help="replace a configuration that is there")
     parser.add_argument("--print", dest="is_dry", action="store_true", help="print the configuration, write nothing")
@@ -63,21 +66,14 @@ def run_init(args: argparse.Namespace) -> int:
     path = args.config or _default_path(os.environ)
     if path.exists() and not (args.force or args.is_dry):
         raise ConfigError(f"{path}: is there already; --force replaces it, --print shows what would be written, voice-rl doctor checks it")
-    file_home = load_home(args.home) if args.home is not None else None
     wanted = MqttSection(
         prefix=args.prefix, username=args.username, password_file=_absolute(args.password_file), ca_file=_absolute(args.ca_file)
     )
     broker = _find_broker(wanted, args, beside=path)
     address = find_home_assistant([args.home_assistant] if args.home_assistant else addresses_of(broker.settings.host))
-    home, trouble = (file_home, []) if file_home is not None else _published_home(broker.settings)
-    language = args.language or _language_of(home)
-    text = render(
-        broker.settings,
-        home_file=_absolute(args.home),
-        home_assistant=address,
-        language=language,
-        risky=suspicious(home) if home is not None else [],
-    )
+    section, home, trouble = _find_home(args, broker.settings, address)
+    risky = suspicious(home) if home is not None else []
+    text = render(broker.settings, section, home_assistant=address, language=args.language or _language_of(home), risky=risky)
     config = _checked(text)
     findings = [*trouble, *check_secrets(config, file=None)]
     if home is not None:
@@ -99,50 +95,51 @@ def run_init(args: argparse.Namespace) -> int:
 
 def render(
     mqtt: MqttSection,
+    home: HomeSection | None = None,
     *,
-    home_file: Path | None = None,
     home_assistant: str | None = None,
     language: str = "en",
-    risky: list[str] | None = None,
+    risky: Sequence[str] = (),
 ) -> str:
-    """Return a commented configuration."""
-    lines = ["# Written by voice-rl init. voice-rl config show prints every key, voice-rl doctor tries it.", "mqtt:"]
-    lines += [f"  host: {_scalar(mqtt.host)}", f"  port: {mqtt.port}", "  # All topics start with it.", f"  prefix: {_scalar(mqtt.prefix)}"]
-    if mqtt.username is not None:
-        lines += [f"  username: {_scalar(mqtt.username)}"]
-    else:
-        lines += ["  # The broker lets everybody in. When it asks for a name and a password:", "  # username: voice_rl"]
-    if mqtt.password_file is not None:
-        lines += [
-            "  # A file that holds only the password; nobody else should be able to read it.",
-            f"  password_file: {_scalar(mqtt.password_file)}",
-        ]
-    else:
-        lines += ["  # password_file: /etc/voice_rl/mqtt_password"]
-    if mqtt.tls:
-        lines += ["  tls: true"]
-    if mqtt.ca_file is not None:
-        lines += [f"  ca_file: {_scalar(mqtt.ca_file)}"]
-    lines += ["", "home:"]
-    if home_file is not None:
-        lines += ["  # It wins over what comes on the home topic, device by device.", f"  file: {_scalar(home_file)}"]
-    else:
-        lines += [
-            f"  # Areas and devices come on {mqtt.prefix}/home (see examples/home_assistant), or from a file:",
-            "  # file: /etc/voice_rl/home.yaml",
-        ]
-    lines += ["  # What Home Assistant's mqtt_statestream publishes.", f"  states_topic: {_scalar(f'{mqtt.prefix}/state/#')}"]
-    lines += ["", "doors:", "  # A command older than this is not executed, and that is said.", "  freshness_s: 5.0"]
-    found = f" (found at {home_assistant})" if home_assistant else ""
-    lines += [f"  # A device page in Home Assistant{found}: text box, buttons, sensors. Names in en or zh.", "  discovery: true"]
-    lines += [f"  discovery_language: {language}", "", "dispatch:"]
-    lines += ["  # `none` decides and stores, and moves nothing: how a careful family starts.", "  executor: dispatch", "", "safety:"]
-    lines += ["  # These ask first, in addition to locks, garages and gates."]
-    if risky:
-        lines += ["  # Their names sound of heat, water or a way in; take out what is harmless."]
-    lines += [f"  risky: [{', '.join(_scalar(one) for one in risky or [])}]", "", "learning:"]
-    lines += ["  # on; off keeps decisions and learns nothing; guest acts and keeps nothing.", '  mode: "on"']
-    return "\n".join(lines) + "\n"
+    """Return a commented configuration.
+
+    Args:
+        mqtt: how the broker was reached.
+        home: a home file, or Home Assistant with a token; without a token its address is only noted.
+        home_assistant: where Home Assistant was found.
+        language: of the names on the device page.
+        risky: what is to ask first.
+    """
+    home = home or HomeSection()
+    has_token = home.home_assistant is not None
+    login = (
+        _key("username", mqtt.username)
+        or "  # The broker lets everybody in. When it asks for a name and a password:\n  # username: voice_rl\n"
+    )
+    password = _key("password_file", mqtt.password_file) or "  # password_file: /etc/voice_rl/mqtt_password\n"
+    tls = ("  tls: true\n" if mqtt.tls else "") + _key("ca_file", mqtt.ca_file)
+    link = _key("home_assistant", home.home_assistant) + _key("token_file", home.token_file)
+    wish = "  # With a long-lived access token (your profile page, Security) Home Assistant tells areas, devices and aliases itself:\n"
+    wish += f"  # home_assistant: {_scalar(home_assistant or 'http://homeassistant.local:8123')}\n  # token_file: /etc/voice_rl/token\n"
+    source = f"  # Areas and devices come on {mqtt.prefix}/home (see examples/home_assistant), or from a file:\n  # file: /etc/voice_rl/home.yaml\n"
+    file = "  # It wins over what Home Assistant says, device by device.\n" + _key("file", home.file) if home.file else ""
+    suspects = "  # Their names sound of heat, water or a way in; take out what is harmless.\n" if risky else ""
+    return (
+        "# Written by voice-rl init. voice-rl config show prints every key, voice-rl doctor tries it.\n"
+        f"mqtt:\n  host: {_scalar(mqtt.host)}\n  port: {mqtt.port}\n"
+        f"  # All topics start with it.\n  prefix: {_scalar(mqtt.prefix)}\n{login}"
+        f"  # A file that holds only the password; nobody else should be able to read it.\n{password}{tls}"
+        f"\nhome:\n{file or ('' if has_token else source)}{link or wish}"
+        f"  # What Home Assistant's mqtt_statestream publishes.\n  states_topic: {_scalar(f'{mqtt.prefix}/state/#')}\n"
+        "\ndoors:\n  # A command older than this is not executed, and that is said.\n  freshness_s: 5.0\n"
+        "  # A device page in Home Assistant: text box, buttons, sensors. Names in en or zh.\n"
+        f"  discovery: true\n  discovery_language: {language}\n"
+        "\ndispatch:\n  # home_assistant calls its services, with the token; dispatch publishes actions for its automation;\n"
+        "  # none decides and stores, and moves nothing: how a careful family starts.\n"
+        f"  executor: {'home_assistant' if has_token else 'dispatch'}\n"
+        f"\nsafety:\n  # These ask first, in addition to locks, garages and gates.\n{suspects}  risky: [{', '.join(map(_scalar, risky))}]\n"
+        '\nlearning:\n  # on; off keeps decisions and learns nothing; guest acts and keeps nothing.\n  mode: "on"\n'
+    )
 
 
 def _find_broker(wanted: MqttSection, args: argparse.Namespace, *, beside: Path) -> FoundBroker:
@@ -178,19 +175,37 @@ def _ask_login(found: FoundBroker, *, beside: Path) -> FoundBroker:
     return tried
 
 
-def _published_home(settings: MqttSection) -> tuple[Home | None, list[Finding]]:
-    """Return the home that lies retained at the broker, if one does."""
-    topic = f"{settings.prefix}/home"
-    fix = "copy examples/home_assistant to Home Assistant, which then publishes it, or write a home file and give --home FILE"
+def _find_home(args: argparse.Namespace, broker: MqttSection, address: str | None) -> tuple[HomeSection, Home | None, list[Finding]]:
+    """Return where the home comes from, what it is, and what is wrong with that.
+
+    Raises:
+        ConfigError: the home file or the token is wrong.
+        LinkError: Home Assistant does not take the token.
+    """
+    section = HomeSection(file=_absolute(args.home))
+    trouble = []
+    if args.home_assistant and address is None:
+        what, fix = f"does not answer at {args.home_assistant}", "start it, or correct the address"
+        trouble.append(Finding(check="home assistant", level="warning", what=what, fix=fix))
+    if args.token_file is not None:
+        if address is None:
+            raise ConfigError("--token-file: Home Assistant was not found; name it with --home-assistant URL")
+        section = replace(section, home_assistant=address, token_file=_absolute(args.token_file))
+    file = load_home(section.file) if section.file is not None else None
+    registry = read_home(section) if section.home_assistant is not None else None
+    if file is not None or registry is not None:
+        return section, merge_sources(file=file, registry=registry, topic=None), trouble
+    topic = f"{broker.prefix}/home"
     try:
-        with Line(settings, [topic]) as line:
+        with Line(broker, [topic]) as line:
             payload = line.retained().get(topic)
         if payload:
-            return native.parse_home(payload, max_bytes=settings.max_payload_bytes), []
+            return section, native.parse_home(payload, max_bytes=broker.max_payload_bytes), trouble
         what = f"nobody publishes the home on {topic} yet"
     except (BrokerError, MessageError) as error:
         what = str(error)
-    return None, [Finding(check="home", level="warning", what=what, fix=fix)]
+    fix = "give --token-file with a token of Home Assistant, copy examples/home_assistant to it, or give --home FILE"
+    return section, None, [*trouble, Finding(check="home", level="warning", what=what, fix=fix)]
 
 
 def _checked(text: str) -> Config:
@@ -213,6 +228,10 @@ def _tell(path: Path, broker: FoundBroker, address: str | None, home: Home | Non
 
 def _default_path(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config") / "voice_rl" / FILE_NAME
+
+
+def _key(name: str, value: object) -> str:
+    return "" if value is None else f"  {name}: {_scalar(value)}\n"
 
 
 def _absolute(path: Path | None) -> Path | None:

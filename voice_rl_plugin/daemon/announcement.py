@@ -8,6 +8,7 @@ from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.parts import HomeSource
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors import native
@@ -35,6 +36,7 @@ class Announcement:
         damaged_stores: tuple[str, ...],
         count_week: Callable[[], Mapping[str, int]],
         device: tuple[str, bytes] | None,
+        home_assistant: HomeSource | None = None,
     ) -> None:
         self._brain = brain
         self._broker = broker
@@ -47,6 +49,7 @@ class Announcement:
         self._count_week = count_week
         self._week: Mapping[str, int] = {}
         self._device = device
+        self._home_assistant = home_assistant
 
     def publish(self, training: Mapping[str, Any]) -> None:
         """Publish what has changed, the status last.
@@ -69,11 +72,13 @@ class Announcement:
 
     def _health(self, home: Home) -> dict[str, Any]:
         version = self._brain.version
+        is_cut_off = self._home_assistant is not None and not self._home_assistant.is_connected
         return {
-            "status": "ok" if version is not None and home.entities else "degraded",
+            "status": "ok" if version is not None and home.entities and not is_cut_off else "degraded",
             "version": __version__,
             "model": version or "no model: every command is refused",
             "home": {"areas": len(home.areas), "entities": len(home.exposed)},
+            **({} if self._home_assistant is None else {"home_assistant": self._home_assistant.status}),
             "executor": self._executor,
             "damaged_stores": list(self._damaged_stores),
             "problems": list(self._outlet.problems),

@@ -95,6 +95,11 @@ class Brain:
         """Return what came of the challenger in shadow, if there is one."""
         return self._shadow.tally
 
+    @property
+    def remembered_targets(self) -> frozenset[str]:
+        """Return the entities that something was learned by heart about."""
+        return frozenset(target for entry in self._memory.entries for action in entry.actions for target in action.targets)
+
     def load(self) -> None:
         """Load the champion at the start; a missing model is a problem, not an end."""
         try:

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
+from voice_rl_plugin.acting.services import Allowed, HomeAssistantExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
 from voice_rl_plugin.config import Config, CostsSection, DoorsSection
 from voice_rl_plugin.daemon.core import Daemon
-from voice_rl_plugin.daemon.parts import Decider, Door, Parts
+from voice_rl_plugin.daemon.parts import Decider, Door, OnAnswer, Parts
 from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import Broker, PahoBroker
 from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.homes.file import load_home
+from voice_rl_plugin.homes.home_assistant import HomeAssistantSource
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
 from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
@@ -43,9 +45,15 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
         config.store.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(f"store.path: {config.store.path} cannot be made: {error.strerror}") from error
+    source = HomeAssistantSource(config.home) if config.home.home_assistant is not None else None
     executor: Executor = ShadowExecutor()
+    on_answer: OnAnswer | None = None
     if config.dispatch.executor == "dispatch":
         executor = DispatchExecutor(prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
+    elif config.dispatch.executor == "home_assistant" and source is not None:
+        allowed = Allowed(domains=frozenset(config.dispatch.domains), guarded=config.dispatch.guarded)
+        executor = caller = HomeAssistantExecutor(source, allowed=allowed, freshness_s=config.doors.freshness_s)
+        on_answer = caller.on_answer
     return Daemon(
         Parts(
             config=config,
@@ -58,6 +66,8 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
             probe_model=probe_in_child,
             make_doors=make_doors(config.doors),
             file_home=file_home,
+            home_assistant=source,
+            on_answer=on_answer,
         )
     )
 

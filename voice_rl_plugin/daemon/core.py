@@ -37,9 +37,10 @@ from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.doors.discovery import device_payload, device_topic, encode_device
 from voice_rl_plugin.doors.request import Answer, Request
-from voice_rl_plugin.errors import BrokerError, MessageError, StoreError, VoiceRlError
+from voice_rl_plugin.errors import BrokerError, LinkError, MessageError, StoreError, VoiceRlError
+from voice_rl_plugin.homes.home_assistant import Answered, HomeLearned, LinkLost, LinkUp, News, StatesSeen, Trouble
 from voice_rl_plugin.homes.statestream import StateChange
-from voice_rl_plugin.learning.attribution import UndoWatch
+from voice_rl_plugin.learning.attribution import Context, UndoWatch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,7 +69,11 @@ class Daemon:
         self._outlet = outlet = Outlet(parts.broker, prefix=config.mqtt.prefix, counters=counters)
         self._mode = mode = LearningMode(parts.store.path.parent / "learning_mode", default=config.learning.mode)
         self._surroundings = surroundings = Surroundings(
-            config.store.path, states_topic=config.home.states_topic, file_home=parts.file_home, risky=frozenset(config.safety.risky)
+            config.store.path,
+            states_topic=config.home.states_topic,
+            file_home=parts.file_home,
+            risky=frozenset(config.safety.risky),
+            has_registry=parts.home_assistant is not None,
         )
         self._conversations = Conversations()
         self._brain = Brain(
@@ -133,7 +138,10 @@ class Daemon:
             damaged_stores=tuple(path.name for path in parts.store.moved_aside),
             count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
             device=_device_of(config),
+            home_assistant=parts.home_assistant,
         )
+        self._home_assistant = parts.home_assistant
+        self._on_answer = parts.on_answer
         self._training = Training(
             config.learning.trainer,
             store=parts.store.path.parent,
@@ -187,6 +195,8 @@ class Daemon:
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
         self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.start()
+        if self._home_assistant is not None:
+            self._home_assistant.start(self._broker.wake)
         self._decisions.recover(freshness_s=self._config.doors.freshness_s)
 
     def _step(self) -> None:
@@ -202,6 +212,7 @@ class Daemon:
         self._tick()
 
     def _tick(self) -> None:
+        self._hear_home_assistant()
         while self._jobs:
             job, argument = self._jobs.popleft()
             self._outlet.guard(lambda job=job, argument=argument: job(argument))  # type: ignore[misc]
@@ -235,6 +246,8 @@ class Daemon:
         for door in self._doors:
             door.stop()
         self._outlet.guard(self._training.close)
+        if self._home_assistant is not None:
+            self._outlet.guard(self._home_assistant.stop)
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
         self._store.close()
@@ -281,6 +294,8 @@ class Daemon:
         name, _, level = key.partition("/")
         if name == "command":
             self._command(message, level or None)
+        elif key == "ask":
+            self._ask(message)
         elif name == "confirm":
             self._confirm(message, level or None)
         elif key == "result":
@@ -300,18 +315,42 @@ class Daemon:
 
     def _command(self, message: Message, level: str | None) -> None:
         utterance = native.parse_command(message.payload, area=level, home=self._surroundings.home)
-        now, mono, waited_s = self._clock.now(), self._clock.mono(), self._clock.waited_s(message)
-        try:
-            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._config.doors.freshness_s)
-        except MessageError:
-            self.counters.count("stale")
-            raise
+        self._check_fresh(utterance, message)
         if utterance.id is not None:
             if self._is_duplicate(utterance.id, utterance.door):
                 self.counters.count("duplicates")
                 return
-            self._seen.add(f"{utterance.door}:{utterance.id}", mono)
+            self._seen.add(f"{utterance.door}:{utterance.id}", self._clock.mono())
         self._hear(utterance, message)
+
+    def _ask(self, message: Message) -> None:
+        """Take an utterance whose sender speaks the answer itself; it gets one, whatever happens."""
+        fields = native.parse_ask(message.payload, home=self._surroundings.home)
+        question = str(fields["id"])
+        if self._is_duplicate(question, "assist"):
+            self.counters.count("duplicates")
+            return
+        self._seen.add(f"assist:{question}", self._clock.mono())
+        request = Request(door="assist", fields=fields, forwards=True, received_at=message.received_at)
+        request.answer.add_done_callback(lambda answered: self._outlet.answer(question, answered.result()))
+        wrong = "failed"
+        try:
+            utterance = native.parse_command(native.encode(fields), area=None, home=self._surroundings.home)
+            wrong = "expired"
+            self._check_fresh(utterance, message)
+        except MessageError:
+            request.reply(Answer(text=sentence(wrong, request.language)))
+            raise
+        self._take_request(request)
+
+    def _check_fresh(self, utterance: Utterance, message: Message) -> None:
+        try:
+            native.check_fresh(
+                utterance, now=self._clock.now(), waited_s=self._clock.waited_s(message), freshness_s=self._config.doors.freshness_s
+            )
+        except MessageError:
+            self.counters.count("stale")
+            raise
 
     def _take_request(self, request: Request) -> None:
         """Take an utterance whose door waits for the answer; one that it waits for no longer is dropped."""
@@ -379,11 +418,60 @@ class Daemon:
     # Home and states
 
     def _take_home(self, message: Message) -> None:
+        if not message.payload:  # cleared: what was told last still holds
+            return
         self._surroundings.take_home(native.parse_home(message.payload, max_bytes=self._config.mqtt.max_payload_bytes))
+        self._use_home()
+
+    def _use_home(self) -> None:
         self._brain.set_home(self._surroundings.home)
         self._announce()
         if self._mode.stores:
             self._surroundings.keep()
+
+    def _hear_home_assistant(self) -> None:
+        """Take what Home Assistant told over its own connection."""
+        while self._home_assistant is not None and (news := self._home_assistant.take()) is not None:
+            self._outlet.guard(lambda news=news: self._take_news(news))  # type: ignore[misc]
+
+    def _take_news(self, news: News) -> None:
+        match news:
+            case HomeLearned():
+                self._take_registry(news)
+            case StatesSeen():
+                for one in news.seen:
+                    change = self._surroundings.take_told(one.entity_id, one.state)
+                    if change is None or change.after is None:
+                        continue
+                    self._execution.take_state(change.entity_id, change.after)
+                    if not news.is_first:
+                        self._look_for_undo(change, Context(user_id=one.user_id, parent_id=one.parent_id))
+            case Answered():
+                if self._on_answer is not None:
+                    answer = self._on_answer(news.number, is_ok=news.is_ok, result=news.result, error=news.error, now=self._clock.now())
+                    self._execution.take(answer)
+            case LinkUp():
+                self._announce()
+            case LinkLost():
+                self._surroundings.forget_told()
+                self._undo_watch.restart(self._clock.now())
+                self._announce()
+            case Trouble():
+                self._outlet.report(LinkError(news.text), "")
+                self._announce()
+
+    def _take_registry(self, news: HomeLearned) -> None:
+        former = self._surroundings.home
+        if not self._surroundings.take_registry(news.home):
+            self._announce()
+            return
+        here, before = ({one.id for one in home.exposed} for home in (self._surroundings.home, former))
+        gone = before - here - news.renamed.keys()
+        _LOGGER.info("the home has changed: %d devices came, %d went, %d were renamed", len(here - before), len(gone), len(news.renamed))
+        for entity_id in self._brain.remembered_targets & (gone | news.renamed.keys()):
+            what = f"is {news.renamed[entity_id]} now" if entity_id in news.renamed else "is gone, or not exposed any more"
+            self._outlet.note(f"{entity_id} {what}: what was learned by heart about it is not done any more; see voice-rl memory list")
+        self._use_home()
 
     def _take_state(self, message: Message) -> None:
         change = self._surroundings.take_state(message, now=self._clock.now())
@@ -393,12 +481,14 @@ class Daemon:
         if not message.is_retained:
             self._look_for_undo(change)
 
-    def _look_for_undo(self, change: StateChange) -> None:
+    def _look_for_undo(self, change: StateChange, context: Context | None = None) -> None:
         """Learn from a person who takes back by hand what was done."""
         if change.after is None:
             return
-        recent = self._conversations.decisions()
-        undo = self._undo_watch.observe(change.entity_id, change.before, change.after, at=self._clock.now(), decisions=recent)
+        recent = [one for one in self._conversations.decisions() if not self._execution.was_taken_back(one.id)]
+        undo = self._undo_watch.observe(
+            change.entity_id, change.before, change.after, at=self._clock.now(), decisions=recent, context=context
+        )
         exchange = self._conversations.get(undo.decision_id) if undo is not None else None
         if undo is not None and exchange is not None:
             self.counters.count("undone")

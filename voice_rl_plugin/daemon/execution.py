@@ -28,7 +28,9 @@ from voice_rl_plugin.learning.store import ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
 
-_SAID_AS_IS = ("no_answer", "expired", "state_unknown")
+TAKEN_BACK_KEPT = 256
+
+_SAID_AS_IS = ("no_answer", "unseen", "unreachable", "not_allowed", "expired", "state_unknown")
 """Errors of a settlement that have a sentence of their own."""
 WYOMING_INTENT = "wyoming_intent"
 """The executor of what Home Assistant does itself, as our answer to it."""
@@ -70,6 +72,7 @@ class Execution:
         self._running: dict[str, tuple[Decision, str]] = {}
         """Decisions that are being carried out, with the sentence to say when it worked."""
         self._outbox: deque[_Sending] = deque()
+        self._taken_back: deque[str] = deque(maxlen=TAKEN_BACK_KEPT)
         self._handed_over: OrderedDict[str, Snapshot] = OrderedDict()
         """The states from before what Home Assistant did itself."""
 
@@ -127,7 +130,7 @@ class Execution:
             is_retry=is_retry,
             is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
         )
-        self._take(progress)
+        self.take(progress)
         if not any(one.decision_id == decision.id for one in self._outbox):
             self._mark(decision, is_done=True)
 
@@ -137,6 +140,7 @@ class Execution:
         Returns:
             What to say at once; empty when it is said once the devices have shown it.
         """
+        self._taken_back.append(decision.id)
         self._running.pop(decision.id, None)  # whether it worked is of no interest any more
         self._outlet.replies.settle(decision.id)
         handed_over = self._handed_over.get(decision.id)
@@ -165,6 +169,10 @@ class Execution:
         self.carry_out(taking_back, done="" if keeps else done)
         return ""
 
+    def was_taken_back(self, decision_id: str) -> bool:
+        """Whether it was undone here: what the devices then do was not done by a person's hand."""
+        return decision_id in self._taken_back
+
     def take_result(self, result: native.ActionResult) -> None:
         """Take what an executor reports; an answer that comes with it is said once the decision is done."""
         running = self._running.get(result.decision_id)
@@ -172,7 +180,7 @@ class Execution:
             decision, done = running
             said = result.text if done == _success(decision) else f"{done} {result.text}"
             self._running[result.decision_id] = (decision, said)
-        self._take(
+        self.take(
             self._executor.on_result(
                 decision_id=result.decision_id, step=result.step, is_ok=result.is_ok, error=result.error, now=self._clock.now()
             )
@@ -180,16 +188,18 @@ class Execution:
 
     def take_state(self, entity_id: str, state: EntityState) -> None:
         """Take a state that was seen."""
-        self._take(self._executor.on_state(entity_id, state, now=self._clock.now()))
+        self.take(self._executor.on_state(entity_id, state, now=self._clock.now()))
 
     def tick(self) -> None:
         """Publish what waited for the connection, and settle what is due."""
         self._flush()
-        self._take(self._executor.tick(self._clock.now()))
+        self.take(self._executor.tick(self._clock.now()))
 
     def _find_intent(self, actions: tuple[Action, ...], *, language: str = "en") -> AssistIntent | None:
         """Return the intent that answers the request at hand, when Home Assistant can do exactly this itself."""
         is_shadow = self._executor.name == "none"
+        if not is_shadow and self._outlet.replies.forwards and [action.domain for action in actions] == ["intent"]:
+            return AssistIntent(name=actions[0].service.partition(".")[2], text="")
         if is_shadow or not self._outlet.replies.takes_intent or len(actions) != 1 or any_risky(actions, self._surroundings.home):
             return None
         return assist_intent(actions[0], states=self._surroundings.states, language=language, done=sentence("done", language))
@@ -221,7 +231,8 @@ class Execution:
         except StoreError as error:
             self._outlet.note(str(error))
 
-    def _take(self, progress: Progress) -> None:
+    def take(self, progress: Progress) -> None:
+        """Publish what an executor wants published, and settle what it has settled."""
         for message in progress.messages:
             self._send(message)
         for settlement in progress.settled:
@@ -265,15 +276,15 @@ class Execution:
             return
         if settlement.is_success:
             self._counters.count("executed")
-            self._outlet.say(done, decision)
+            self._outlet.say(settlement.speech or done, decision)
             return
         self._counters.count("failed")
         self._outlet.tell_event("failed", decision)
         names = names_of(settlement.failed_targets, self._surroundings.home, decision.language)
         key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
-        if key == "no_answer" and not names:
+        if key in ("no_answer", "unseen") and not names:
             key = "failed"
-        self._outlet.say(sentence(key, decision.language, names=names), decision, is_success=False)
+        self._outlet.say(settlement.speech or sentence(key, decision.language, names=names), decision, is_success=False)
         _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)
 
 

@@ -10,6 +10,7 @@ from voice_rl_plugin.daemon.replies import Replies
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker, Message
+from voice_rl_plugin.doors.request import Answer
 from voice_rl_plugin.errors import BrokerError, MessageError, VoiceRlError
 
 _LOGGER = logging.getLogger(__name__)
@@ -67,11 +68,22 @@ class Outlet:
         self._broker.publish(topic, payload, correlation=message.correlation)
 
     def say(self, text: str, decision: Decision, *, expects_reply: bool = False, is_success: bool = True) -> None:
-        """Have a sentence spoken where a decision's words came from; a Wyoming utterance is answered at its own door."""
+        """Have a sentence spoken where a decision's words came from; at other doors it is answered there."""
         if not text or self.replies.take(text, decision.id, is_success=is_success, expects_reply=expects_reply):
             return
-        if decision.utterance.door != "wyoming":
+        if decision.utterance.door not in ("wyoming", "assist"):
             self._broker.publish(f"{self.prefix}/say", native.encode_say(text, decision=decision, expects_reply=expects_reply))
+
+    def answer(self, answer_to: str, answer: Answer) -> None:
+        """Answer a request that came on `<prefix>/ask`."""
+        payload = native.encode_answer(
+            answer_to,
+            text=answer.text,
+            is_success=answer.is_success,
+            expects_reply=answer.expects_reply,
+            forwards=answer.intent is not None,
+        )
+        self._broker.publish(f"{self.prefix}/answer", payload)
 
     def keep(self, name: str, payload: bytes) -> None:
         """Publish a retained topic of ours when its payload has changed."""

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from voice_rl_plugin.acting.executor import Executor
+from voice_rl_plugin.acting.executor import Executor, Progress
 from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.reload import Models
 from voice_rl_plugin.deciding.aliases import TaughtName
@@ -17,6 +17,7 @@ from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors.broker import Broker
+from voice_rl_plugin.homes.home_assistant import News
 from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:  # the policy would load onnxruntime for every command
@@ -47,6 +48,34 @@ class Decider(Protocol):
         """Decide about the words of a correction."""
 
 
+class HomeSource(Protocol):
+    """Home Assistant over its own connection."""
+
+    @property
+    def status(self) -> str:
+        """Return how the connection is, in words."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it answers."""
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Begin to connect; `wake` is called from another thread whenever there is news."""
+
+    def stop(self) -> None:
+        """End the connection."""
+
+    def take(self) -> News | None:
+        """Return the next news, oldest first; None when there is none."""
+
+
+class OnAnswer(Protocol):
+    """Takes how a command to Home Assistant ended, in the loop's thread."""
+
+    def __call__(self, number: int, *, is_ok: bool, result: Any, error: str | None, now: float) -> Progress:
+        """Return what it brought."""
+
+
 class Door(Protocol):
     """A door with a thread of its own."""
 
@@ -72,6 +101,10 @@ class Parts:
     make_doors: "tuple[Callable[[Callable[[Request], None]], Door], ...]" = ()
     """Each makes a door out of what takes its requests."""
     file_home: Home | None = None
+    home_assistant: HomeSource | None = None
+    """Where it is asked over its WebSocket."""
+    on_answer: OnAnswer | None = None
+    """Of the executor that calls services there."""
     clock: Callable[[], float] = time.time
     """Unix seconds."""
     monotonic: Callable[[], float] = time.monotonic

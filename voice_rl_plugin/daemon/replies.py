@@ -39,6 +39,12 @@ class Replies:
         return one is not None and one.intent is None and one.request.takes_intents and not one.request.is_late
 
     @property
+    def forwards(self) -> bool:
+        """Whether the request at hand can be answered with the advice to ask Home Assistant's own agent."""
+        one = self._current
+        return one is not None and one.intent is None and one.request.forwards
+
+    @property
     def is_waited_for(self) -> bool:
         """Whether somebody waits for an answer to the words at hand."""
         return self._current is not None

@@ -34,6 +34,8 @@ class Request:
     """What the native door reads as a command: text, language, session_id, satellite_id, device_id, area."""
     takes_intents: bool = False
     """Whether the other side carries out Home Assistant's intents."""
+    forwards: bool = False
+    """Whether the other side hands timers, lists, the weather and the like to Home Assistant's own agent."""
     received_at: float = field(default_factory=time.monotonic)
     """Monotonic seconds."""
     answer: "Future[Answer]" = field(default_factory=Future)
