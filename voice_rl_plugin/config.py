@@ -26,6 +26,7 @@ FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
 EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
+DISCOVERY_LANGUAGES = ("en", "zh")
 _LARGEST = 1e15
 
 
@@ -121,6 +122,12 @@ class DoorsSection:
     """Commands, and as many confirmations, that one satellite, session or area may send a second in the long run; more are dropped and counted."""
     burst: int = 20
     """So many at once are always taken."""
+    discovery: bool = True
+    """Whether Home Assistant is shown a device with this program's buttons, switches and sensors."""
+    discovery_prefix: str = "homeassistant"
+    """Home Assistant's own discovery prefix."""
+    discovery_language: str = "en"
+    """Of the names on the device page: `en` or `zh`."""
     wyoming: WyomingSection = field(default_factory=WyomingSection)
     hermes: HermesSection = field(default_factory=HermesSection)
 
@@ -425,13 +432,15 @@ def _check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: doors.wyoming.advertise: nobody else reaches {wyoming.host}; set doors.wyoming.host to this machine's address or 0.0.0.0"
         )
-    if not mqtt.prefix or set(mqtt.prefix) & set("+#\0") or "" in mqtt.prefix.split("/") or mqtt.prefix.startswith("$"):
-        raise ConfigError(f"{where}: mqtt.prefix: expected a topic without wildcards or empty levels, got {mqtt.prefix!r}")
+    for key, prefix in (("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)):
+        if not prefix or set(prefix) & set("+#\0") or "" in prefix.split("/") or prefix.startswith("$"):
+            raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
         raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
+    _check_choice(config.doors.discovery_language, DISCOVERY_LANGUAGES, f"{where}: doors.discovery_language")
     _check_range(config.learning.canary_decisions, 0, 100_000, f"{where}: learning.canary_decisions")
     _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
     _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")

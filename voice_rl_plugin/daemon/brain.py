@@ -76,9 +76,20 @@ class Brain:
         return self._trained_at
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        """Return all versions in the model store, oldest first."""
-        return self._models.versions()
+    def latest_version(self) -> str:
+        """Return the newest version that passed its gate and was not taken back by its trial, or the one that decides."""
+        installed, trial = self.version or self._models.champion_version(), self.trial
+        failed = trial.version if trial is not None and trial.state == "rolled_back" else None
+        return (installed, *(one for one in self._models.newer_than(installed) if one != failed))[-1]
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a new champion is being loaded."""
+        return self._watch.is_loading
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of."""
+        return self._models.summary(version)
 
     @property
     def trial(self) -> CanaryReport | None:
@@ -306,7 +317,10 @@ class Brain:
         if request.verb == "rollback":
             self._models.rollback(at=now)
         else:
-            self._models.promote(request.version or self._models.versions()[-1], at=now)
+            version = request.version or self.latest_version
+            if request.version is None and version == self._models.champion_version():
+                raise ModelError(f"model/set: {version} is the newest that passed its gate, and in use; there is nothing to install")
+            self._models.promote(version, at=now)
         self._watch.check()
 
     def _use(self, policy: "Policy") -> None:

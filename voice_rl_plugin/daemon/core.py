@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from voice_rl_plugin import __version__
+from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.announcement import Announcement
 from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.clock import SteadyClock
@@ -36,6 +38,7 @@ from voice_rl_plugin.deciding.turn import Heard
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
+from voice_rl_plugin.doors.discovery import device_payload, device_topic, encode_device
 from voice_rl_plugin.doors.request import Answer, Request
 from voice_rl_plugin.errors import BrokerError, LinkError, MessageError, StoreError, VoiceRlError
 from voice_rl_plugin.homes.home_assistant import Answered, HomeLearned, LinkLost, LinkUp, News, StatesSeen, Trouble
@@ -56,6 +59,7 @@ LOOK_S = 0.2
 METRICS_S = 10.0
 NOTICE_S = 1.0
 """A new problem, or something dropped, is on the health topic this soon."""
+WEEK_S = 7 * 86400.0
 STORE_RETRY_S = 1.0
 MAX_DEFERRED = 15
 """Unacknowledged messages while the store cannot be written; the broker sends at most 20 at a time."""
@@ -148,6 +152,8 @@ class Daemon:
             executor=parts.executor.name,
             store=parts.store,
             executions=lambda: self._execution.running,
+            count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
+            device=_device_of(config),
             home_assistant=parts.home_assistant,
         )
         self._home_assistant = parts.home_assistant
@@ -594,6 +600,9 @@ class Daemon:
         self._undo_watch.restart(self._clock.now())
         if message.payload == b"offline":
             self._surroundings.forget_states()
+        elif message.payload == b"online":
+            self._outlet.forget_kept()
+            self._announce()
 
     def _take_store_health(self, found: StoreHealth) -> None:
         if found.problem:
@@ -629,7 +638,7 @@ class Daemon:
 
     def _announce(self) -> None:
         if self._broker.is_connected:  # who cannot hear is not online
-            self._announcement.publish(self._train_state)
+            self._outlet.guard(lambda: self._announcement.publish(self._train_state))
 
     def _later(self, job: Callable[[Any], None], argument: Any) -> None:
         """Have the loop do something; called from other threads."""
@@ -642,3 +651,11 @@ def _name_of(utterance: Utterance) -> str | None:
     if utterance.id is not None:
         return f"{utterance.door}:{utterance.id}"
     return f"{utterance.door}:{utterance.said_at!r}:{utterance.place}:{utterance.text}" if utterance.said_at else None
+
+
+def _device_of(config: Config) -> tuple[str, bytes] | None:
+    doors, prefix = config.doors, config.mqtt.prefix
+    if not doors.discovery:
+        return None
+    payload = device_payload(prefix=prefix, version=__version__, language=doors.discovery_language)
+    return device_topic(doors.discovery_prefix, prefix=prefix), encode_device(payload)

@@ -103,9 +103,13 @@ class Outlet:
         self._broker.publish(f"{self.prefix}/answer", payload)
 
     def keep(self, name: str, payload: bytes) -> None:
-        """Publish a retained topic when its payload has changed."""
-        if self._retained.get(name) != payload and self._broker.publish(f"{self.prefix}/{name}", payload, retain=True):
-            self._retained[name] = payload
+        """Publish a retained topic of ours when its payload has changed."""
+        self.keep_at(f"{self.prefix}/{name}", payload)
+
+    def keep_at(self, topic: str, payload: bytes) -> None:
+        """Publish on a whole topic, retained, when its payload has changed."""
+        if self._retained.get(topic) != payload and self._broker.publish(topic, payload, retain=True):
+            self._retained[topic] = payload
 
     def forget_kept(self) -> None:
         """Publish every retained topic anew, since the broker may have lost them."""

@@ -621,7 +621,7 @@ class _Link:
             CallbackAPIVersion.VERSION2,
             client_id=f"{settings.client_id}-{self.name}",
             protocol=self._protocol,  # type: ignore[arg-type]
-            clean_session=None if self._protocol == paho.MQTTv5 else False,
+            clean_session=None if self._protocol == paho.MQTTv5 else settings.session_expiry_s == 0,
             manual_ack=self.name == "in",
         )
         client.suppress_exceptions = True

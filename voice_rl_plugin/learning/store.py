@@ -9,7 +9,7 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows
 from voice_rl_plugin.learning.connection import StoreConnection
 from voice_rl_plugin.learning.reward import Judgement, Settlement, reward_of, settle
+from voice_rl_plugin.learning.tally import tally
 from voice_rl_plugin.understanding.text import normalise, words_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -245,6 +246,10 @@ class ExperienceStore:
         """
         row = self._connection.read(lambda c: c.execute(_JUDGED_BADLY, (policy_version, since, limit)).fetchone())
         return int(row[0]), int(row[1])
+
+    def tally(self, *, since: float) -> Mapping[str, int]:
+        """Return how many decisions were made since a time, by outcome, and how many were judged, by what was said of them."""
+        return self._connection.read(lambda c: tally(c, since=since))
 
     # Feedback
 
