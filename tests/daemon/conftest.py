@@ -219,7 +219,8 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
                 mqtt=MqttSection(port=server.port),
                 store=StoreSection(path=tmp_path / "store"),
                 models=ModelsSection(path=tmp_path / "models"),
-                doors=doors or DoorsSection(rate_per_s=1000.0, burst=1000, wyoming=wyoming or WyomingSection(), hermes=hermes or HermesSection()),
+                doors=doors
+                or DoorsSection(rate_per_s=1000.0, burst=1000, wyoming=wyoming or WyomingSection(), hermes=hermes or HermesSection()),
                 learning=LearningSection(mode=mode, trainer=trainer, **learning),
             )
             models = FakeModels(config.models.path)
