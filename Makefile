@@ -1,11 +1,12 @@
 # make run: the demo, a home to type to. make test: every check and test. make clean: remove what these two made.
+# make test-faults: the long fault suite (a thousand kills; it writes the table in docs/reliability.md). make soak: half an hour under load.
 # PYTHON names another interpreter (3.11 or later), ARGS goes to the demo: make run ARGS="--lang zh"
 PYTHON ?=
 ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := run
-.PHONY: run test check clean
+.PHONY: run test check test-faults soak clean
 
 run:
 	@scripts/venv demo
@@ -19,6 +20,15 @@ test:
 check:
 	@scripts/venv train,demo,test
 	@PYTHON= scripts/check
+
+test-faults:
+	@scripts/need-mosquitto
+	@scripts/venv train,demo,test
+	@FAULTS=all FAULT_TABLE=docs/reliability.md PYTHON= scripts/test tests/faults
+
+soak:
+	@scripts/venv demo
+	@.venv/bin/voice-rl bench soak --seconds 1800
 
 clean:
 	rm -rf .venv .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
