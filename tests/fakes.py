@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voice_rl_plugin.deciding.aliases import TaughtName
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import Heard, Turn
@@ -237,6 +238,10 @@ class FakeDecider:
         """Whether a correction may be learned by heart."""
         return bool(utterance.text) and not any_risky(actions, self.home)
 
+    def name_taught(self, utterance: Utterance, actions: Sequence[Action]) -> TaughtName | None:
+        """Take "the gizmo" for the name of what was meant."""
+        return TaughtName("gizmo", actions[0].targets[0]) if "gizmo" in utterance.text and actions else None
+
     def correct(self, utterance: Utterance, *, judged: Decision, states: States, now: float, decision_id: str) -> Decision | None:
         """Decide a correction by heart."""
         return self.hear(utterance, states=states, last=Turn(decision=judged, at=now), now=now, decision_id=decision_id).decision
@@ -255,6 +260,8 @@ class FakeDecider:
             "policy_version": self.policy.version,
             "confidence": 0.9,
         }
+        if self.policy.version == "contrary" and utterance.text == "turn on the lamp":
+            return Heard(decision=Decision(outcome="act", actions=(DESK,), **decided))
         entry = self.memory.recall(utterance.text, utterance.area)
         if entry is not None and entry.is_contested:
             rivals = tuple(Candidate(actions=actions, probability=0.5) for actions in (entry.actions, entry.rival or ()))
@@ -273,6 +280,8 @@ class FakeDecider:
                 return Heard(decision=Decision(outcome="act", actions=(LOUDER,), **decided))
             case "is the lamp on":
                 return Heard(decision=Decision(outcome="act", actions=(Action(service="query.state", targets=("light.lamp",)),), **decided))
+            case "what is the weather":
+                return Heard(decision=Decision(outcome="act", actions=(Action(service="intent.HassGetWeather"),), **decided))
             case "light please":
                 choices = (
                     Candidate(actions=(LAMP,), probability=0.5, label="lamp"),

@@ -132,7 +132,8 @@ class ScriptedPolicy:
 
 def _logits(count: int, placed: Sequence[tuple[int, int, Clause]]) -> Logits:
     heads = [np.full((count, size), _NEVER, np.float32) for size in HEAD_SIZES]
-    moods, operations, properties, tags, begins, clauses = heads
+    moods, operations, properties, tags, begins, clauses, weights = heads
+    weights[:] = 0.0
     tags[:, TAGS.index("O")] = 0.0
     for start, end, one in placed:
         moods[start:end] = math.log((1 - one.certainty) / (len(MOODS) - 1))
@@ -145,4 +146,4 @@ def _logits(count: int, placed: Sequence[tuple[int, int, Clause]]) -> Logits:
             tags[start + span.start : start + span.end] = _NEVER
             tags[start + span.start : start + span.end, TAGS.index(span.tag)] = 0.0
             begins[start + span.start] = _SURE
-    return Logits(moods, operations, properties, tags, begins[:, 0], clauses[:, 0])
+    return Logits(moods, operations, properties, tags, begins[:, 0], clauses[:, 0], weights[:, 0])

@@ -10,6 +10,7 @@ import difflib
 import os
 import types
 import typing
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,16 @@ from typing import Any
 
 import yaml
 
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VOICE_RL__"
 FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
-EXECUTOR_NAMES = ("dispatch", "none")
+EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
+DISCOVERY_LANGUAGES = ("en", "zh")
+_LARGEST = 1e15
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -71,6 +75,41 @@ class HomeSection:
     """A `home.yaml`; it wins over the topic, entity by entity."""
     states_topic: str = "voice_rl/state/#"
     """Home Assistant's statestream: `<base>/<domain>/<object_id>/state` and `/<attribute>`."""
+    home_assistant: str | None = None
+    """Its address, such as `http://homeassistant.local:8123`: rooms, devices and states then come over its WebSocket."""
+    token_file: Path | None = None
+    """Holds a long-lived access token of Home Assistant."""
+    token: str = field(default="", repr=False)
+    """Only from the environment."""
+    ca_file: Path | None = None
+    """Certificate authorities to trust for `https://`; the system's when missing."""
+    risky_label: str = "voice_risky"
+    """Home Assistant's label (its id or name) of entities and devices that always ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WyomingSection:
+    """The door for Home Assistant's Assist; needs the extra `wyoming`."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    """Where to listen. Wyoming has no passwords: whoever reaches the port commands the home."""
+    port: int = 10900
+    advertise: bool = False
+    """Whether Home Assistant finds it by zeroconf."""
+    intents: bool = True
+    """Whether the other side carries out Home Assistant's intents; false when it is not Home Assistant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HermesSection:
+    """The door for Rhasspy 2.5, on the same broker."""
+
+    enabled: bool = False
+    site_ids: tuple[str, ...] = ()
+    """The sites to answer; empty means all."""
+    dialogue_manager: bool = True
+    """Whether Rhasspy's dialogue manager runs; without it captured text is taken as it comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +122,14 @@ class DoorsSection:
     """Commands, and as many confirmations, that one satellite, session or area may send a second in the long run; more are dropped and counted."""
     burst: int = 20
     """So many at once are always taken."""
+    discovery: bool = True
+    """Whether Home Assistant is shown a device with this program's buttons, switches and sensors."""
+    discovery_prefix: str = "homeassistant"
+    """Home Assistant's own discovery prefix."""
+    discovery_language: str = "en"
+    """Of the names on the device page: `en` or `zh`."""
+    wyoming: WyomingSection = field(default_factory=WyomingSection)
+    hermes: HermesSection = field(default_factory=HermesSection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +137,11 @@ class DispatchSection:
     """How actions go out."""
 
     executor: str = "dispatch"
-    """`dispatch` publishes on `<prefix>/action/<domain>/<service>`; `none` is shadow mode."""
+    """`dispatch` publishes on `<prefix>/action/<domain>/<service>`; `home_assistant` calls its services; `none` is shadow mode."""
+    domains: tuple[str, ...] = ("light", "switch", "fan", "cover", "climate", "media_player", "scene", "vacuum", "humidifier")
+    """What `home_assistant` may act on; what comes over MQTT is checked by Home Assistant's own automation instead."""
+    guarded: bool = False
+    """Whether `home_assistant` may act on locks, valves, garage doors and gates too; unlocking and opening always ask first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +150,14 @@ class SafetySection:
 
     risky: tuple[str, ...] = ()
     """Entity ids that always ask, in addition to locks, garages, gates and what the home labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeyondSection:
+    """What may be asked for beyond the house."""
+
+    services: tuple[str, ...] = ()
+    """Out of domain.beyond.SERVICES; each needs somebody who carries it out. What is not here is refused, and that is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +180,14 @@ class LearningSection:
     """`on`; `off` stores decisions but learns nothing; `guest` acts and stores nothing."""
     trainer: str = "voice-rl-train"
     """The command that `<prefix>/train/set start` runs as `<trainer> retrain`."""
+    canary_decisions: int = 300
+    """A new model is on trial for this many of its decisions: it is rolled back when people deny it more often than the one before; 0 is never."""
+    canary_least: int = 30
+    """It is looked at each time it has made this many more."""
+    canary_level: float = 0.05
+    """The chance, over the whole trial, that a model no worse than the one before is rolled back."""
+    shadow_questions_per_hour: int = 0
+    """Where a challenger in shadow would act otherwise, this often an hour it is asked which is right; 0 is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +204,8 @@ class ModelsSection:
     """Where the versions of the policy are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "models")
+    public_key_file: Path | None = None
+    """An Ed25519 public key as PEM; with it only versions signed by its private half are served, beside the shipped one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +217,7 @@ class Config:
     doors: DoorsSection = field(default_factory=DoorsSection)
     dispatch: DispatchSection = field(default_factory=DispatchSection)
     safety: SafetySection = field(default_factory=SafetySection)
+    beyond: BeyondSection = field(default_factory=BeyondSection)
     costs: CostsSection = field(default_factory=CostsSection)
     learning: LearningSection = field(default_factory=LearningSection)
     store: StoreSection = field(default_factory=StoreSection)
@@ -160,6 +230,7 @@ class Config:
             values = getattr(self, section.name)
             shown[section.name] = {one.name: _plain(getattr(values, one.name)) for one in dataclasses.fields(values)}
         shown["mqtt"]["password"] = "***" if self.mqtt.password else ""
+        shown["home"]["token"] = "***" if self.home.token else ""
         return shown
 
 
@@ -193,8 +264,9 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
     found = find_config(path, environ=environ)
     where = str(found) if found else "configuration"
     root = _read_yaml(found) if found else {}
-    if isinstance(root.get("mqtt"), Mapping) and "password" in root["mqtt"]:
-        raise ConfigError(f"{where}: mqtt.password: a secret does not belong here; put it into a file and name it as password_file")
+    for section, key in (("mqtt", "password"), ("home", "token")):
+        if isinstance(root.get(section), Mapping) and root[section].get(key):
+            raise ConfigError(f"{where}: {section}.{key}: a secret does not belong here; put it into a file and name it as {key}_file")
     sections: dict[str, Any] = {}
     hints = typing.get_type_hints(Config)
     _check_keys(root, hints, where)
@@ -206,7 +278,8 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
         keys = typing.get_type_hints(section_type)
         _check_keys(values, keys, f"{where}: {name}")
         read = {key: _convert(value, keys[key], f"{where}: {name}.{key}") for key, value in values.items()}
-        sections[name] = section_type(**(read | overrides.get(name, {})))
+        merged = _merge(read, overrides.get(name, {}))
+        sections[name] = section_type(**{key: keys[key](**one) if isinstance(one, dict) else one for key, one in merged.items()})
     config = Config(**sections)
     _check(config, where)
     return config
@@ -224,6 +297,25 @@ def read_password(section: MqttSection) -> str | None:
         return section.password_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: expected a readable text file at {section.password_file}: {error}") from error
+
+
+def read_token(section: HomeSection) -> str:
+    """Return Home Assistant's token from its file or the environment.
+
+    Raises:
+        ConfigError: there is none, or the file cannot be read.
+    """
+    if section.token_file is None:
+        if not section.token:
+            raise ConfigError("home.home_assistant: expected a token: name a file that holds a long-lived access token as home.token_file")
+        return section.token
+    try:
+        token = section.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"home.token_file: expected a readable text file at {section.token_file}: {error}") from error
+    if not token:
+        raise ConfigError(f"home.token_file: expected a token, got an empty file at {section.token_file}")
+    return token
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
@@ -245,20 +337,39 @@ def _from_environment(environ: Mapping[str, str], hints: Mapping[str, Any]) -> d
     for variable, text in environ.items():
         if not variable.startswith(ENVIRONMENT_PREFIX):
             continue
-        section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-        _check_keys({section: None}, hints, variable)
-        keys = typing.get_type_hints(hints[section])
-        _check_keys({key: None}, keys, f"{variable}: {section}")
+        *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        keys, target = hints, overrides
+        for section in sections or [""]:
+            _check_keys({section: None}, keys, variable)
+            keys, target = _keys_of(keys[section], variable), target.setdefault(section, {})
+        _check_keys({key: None}, keys, f"{variable}: {sections[-1]}")
         value = text if keys[key] in (str, str | None) else _read_scalar(text, variable)
-        overrides.setdefault(section, {})[key] = _convert(value, keys[key], variable)
+        target[key] = _convert(value, keys[key], variable)
     return overrides
+
+
+def _keys_of(section: Any, variable: str) -> Mapping[str, Any]:
+    if not dataclasses.is_dataclass(section):
+        raise ConfigError(f"{variable}: expected {ENVIRONMENT_PREFIX}SECTION__KEY, got a level too many")
+    return typing.get_type_hints(section)
+
+
+def _merge(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those of the environment over them; the settings of a section in a section one by one."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        if isinstance(value, dict):
+            merged[key] = value if key not in merged else dataclasses.replace(merged[key], **value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _read_scalar(text: str, variable: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{variable}: expected one YAML value, got {text!r}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{variable}: expected one YAML value, got {text!r:.100}") from error
 
 
 def _check_keys(values: Mapping[Any, Any], known: Mapping[str, Any], where: str) -> None:
@@ -274,21 +385,31 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if value is None:
             return None
         hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        inner = typing.get_type_hints(hint)
+        _check_keys(value, inner, where)
+        return hint(**{key: _convert(one, inner[key], f"{where}.{key}") for key, one in value.items()})
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is bool and isinstance(value, bool):
         return value
+    if is_number and abs(value) > _LARGEST:
+        raise ConfigError(f"{where}: expected a number up to {_LARGEST:g}, got a larger one")
     if hint is int and is_number and float(value).is_integer():
         return int(value)
     if hint is float and is_number:
         return float(value)
-    if hint is Path and isinstance(value, str) and value:
-        return Path(value).expanduser()
+    if hint is Path and isinstance(value, str) and value and "\0" not in value:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"{where}: {value!r}: {error}") from error
     if hint is str and (isinstance(value, str) or is_number or isinstance(value, bool)):
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)  # YAML reads a bare on as true
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
         return tuple(value)
     names = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path", str: "a text"}
-    raise ConfigError(f"{where}: expected {names.get(hint, 'a list of texts')}, got {value!r}")
+    fallback = "a mapping" if dataclasses.is_dataclass(hint) else "a list of texts"
+    raise ConfigError(f"{where}: expected {names.get(hint, fallback)}, got {value!r}")
 
 
 def _check(config: Config, where: str) -> None:
@@ -303,18 +424,59 @@ def _check(config: Config, where: str) -> None:
     _check_range(config.doors.burst, 1, 1_000_000, f"{where}: doors.burst")
     if config.store.retention_days is not None:
         _check_range(config.store.retention_days, 1.0, 36_500.0, f"{where}: store.retention_days")
-    if not mqtt.prefix or set(mqtt.prefix) & set("+#\0") or "" in mqtt.prefix.split("/") or mqtt.prefix.startswith("$"):
-        raise ConfigError(f"{where}: mqtt.prefix: expected a topic without wildcards or empty levels, got {mqtt.prefix!r}")
+    wyoming = config.doors.wyoming
+    _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
+    if not wyoming.host or wyoming.host != wyoming.host.strip():
+        raise ConfigError(f"{where}: doors.wyoming.host: expected an address such as 127.0.0.1 or 0.0.0.0, got {wyoming.host!r}")
+    if wyoming.advertise and wyoming.host in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigError(
+            f"{where}: doors.wyoming.advertise: nobody else reaches {wyoming.host}; set doors.wyoming.host to this machine's address or 0.0.0.0"
+        )
+    for key, prefix in (("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)):
+        if not prefix or set(prefix) & set("+#\0") or "" in prefix.split("/") or prefix.startswith("$"):
+            raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
         raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
+    _check_choice(config.doors.discovery_language, DISCOVERY_LANGUAGES, f"{where}: doors.discovery_language")
+    _check_range(config.learning.canary_decisions, 0, 100_000, f"{where}: learning.canary_decisions")
+    _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
+    _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")
+    _check_range(config.learning.shadow_questions_per_hour, 0, 60, f"{where}: learning.shadow_questions_per_hour")
+    _check_home_assistant(config, where)
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")
+    for service in config.beyond.services:
+        if service not in SERVICES:
+            near = difflib.get_close_matches(service, SERVICES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(SERVICES)}"
+            raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
+
+
+def _check_home_assistant(config: Config, where: str) -> None:
+    address = config.home.home_assistant
+    if address is None:
+        if config.dispatch.executor == "home_assistant":
+            raise ConfigError(f"{where}: dispatch.executor: home_assistant needs home.home_assistant, its address, and home.token_file")
+        return
+    try:
+        parts = urllib.parse.urlsplit(address)
+        is_address = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        got = "one with a name and a password" if "@" in address else repr(address)
+        raise ConfigError(f"{where}: home.home_assistant: expected an address such as http://homeassistant.local:8123, got {got}")
+    if config.home.token_file is None and not config.home.token:
+        raise ConfigError(f"{where}: home.token_file: expected a file with a long-lived access token, since home.home_assistant is set")
+    wrong = [one for one in config.dispatch.domains if not one.isidentifier() or one in ("homeassistant", "all", "intent", "query")]
+    if wrong:
+        raise ConfigError(f"{where}: dispatch.domains: expected domains of entities such as light, got {wrong[0]!r}")
 
 
 def _check_range(value: float, low: float, high: float, where: str) -> None:
@@ -330,4 +492,6 @@ def _check_choice(value: str, choices: tuple[str, ...], where: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
     return list(value) if isinstance(value, tuple) else value

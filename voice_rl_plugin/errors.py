@@ -4,6 +4,7 @@ VoiceRlError
 ├── ConfigError     a setting, a home file or a command line is wrong: the command ends with exit code 2
 ├── MessageError    one message from outside is wrong: it is dropped, counted, and published on `<prefix>/error`
 ├── BrokerError     the broker cannot be reached or refuses us: retried
+├── LinkError       Home Assistant cannot be reached over its WebSocket, or refuses us: retried
 ├── ModelError      a model is missing, damaged or foreign: the champion stays
 └── StoreError      the experience or model store cannot be read or written
 
@@ -25,6 +26,10 @@ class MessageError(VoiceRlError):
 
 class BrokerError(VoiceRlError):
     """The MQTT broker cannot be reached or refuses a request."""
+
+
+class LinkError(VoiceRlError):
+    """Home Assistant cannot be reached over its WebSocket, or refuses a request."""
 
 
 class ModelError(VoiceRlError):

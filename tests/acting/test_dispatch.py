@@ -266,3 +266,20 @@ def test_query_is_never_published() -> None:
     messages = executor.start(decision, states={}, now=NOW).messages
 
     assert [(one.topic, one.payload["steps"]) for one in messages] == [("voice_rl/action/light/turn_on", 1)]
+
+
+def test_a_call_is_done_only_when_it_is_reported() -> None:
+    """What lies beyond the house has no state to watch: it is published once, with the language and without the words, and wants a result."""
+    executor = DispatchExecutor()
+    messages = executor.start(decide("phone.call contact=mum"), states={}, now=NOW).messages
+
+    assert [one.topic for one in messages] == ["voice_rl/action/phone/call"]
+    assert (messages[0].payload["target"], messages[0].payload["data"]) == ({}, {"contact": "mum"})
+    assert messages[0].payload["language"] == "en"
+    assert "text" not in messages[0].payload
+    assert not messages[0].is_repeatable
+    assert executor.on_result(decision_id="d1", step=1, is_ok=True, now=NOW + 1).settled[0].is_success
+
+    executor.start(decide("phone.call contact=mum", decision_id="d2"), states={}, now=NOW)
+    silent = executor.tick(NOW + 10).settled[0]
+    assert (silent.outcome, silent.error, silent.failed_targets) == ("failed", "no_answer", ("phone.call",))

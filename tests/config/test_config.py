@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from voice_rl_plugin.cli import main
-from voice_rl_plugin.config import Config, MqttSection, find_config, load_config, read_password
+from voice_rl_plugin.config import Config, HomeSection, MqttSection, find_config, load_config, read_password, read_token
 from voice_rl_plugin.errors import ConfigError
 
 
@@ -66,7 +66,15 @@ def test_environment_overrides_the_file(tmp_path: Path) -> None:
         ("mqtt: {cert_file: a}", "both or neither"),
         ("safety: {risky: lock.a}", "expected a list of texts"),
         ("doors: {freshness_s: 0}", "doors.freshness_s"),
+        ("doors: {discovery: maybe}", "doors.discovery: expected true or false"),
+        ("doors: {discovery_prefix: 'a/+'}", "doors.discovery_prefix: expected a topic without wildcards"),
+        ("doors: {discovery_language: fr}", "doors.discovery_language: expected one of en, zh"),
         ("costs: {wrong: -1}", "costs.wrong"),
+        ("doors: {wyoming: true}", "doors.wyoming: expected a mapping"),
+        ("doors: {wyoming: {prot: 1}}", "doors.wyoming: unknown key 'prot'; did you mean 'port'"),
+        ("doors: {wyoming: {port: 0}}", "doors.wyoming.port: expected 1 to 65535"),
+        ("doors: {wyoming: {enabled: 1}}", "doors.wyoming.enabled: expected true or false"),
+        ("doors: {wyoming: {advertise: true}}", "nobody else reaches 127.0.0.1"),
         ("- 1", "expected sections"),
         ("a: [", "expected YAML"),
     ],
@@ -123,3 +131,69 @@ def test_shown_settings_are_read_back(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert load_config(write(tmp_path, shown), environ={}).learning.mode == "off"
     assert isinstance(load_config(write(tmp_path, shown), environ={}), Config)
+
+
+def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
+    """Nothing beyond the house is switched on by default; a service that does not exist is an error with the nearest one."""
+    path = tmp_path / "voice_rl.yaml"
+    path.write_text("beyond: {services: [phone.call, search.weather]}\n")
+
+    assert Config().beyond.services == ()
+    assert load_config(path, environ={}).beyond.services == ("phone.call", "search.weather")
+    assert load_config(path, environ={}).to_mapping()["beyond"] == {"services": ["phone.call", "search.weather"]}
+    path.write_text("beyond: {services: [phone.cal]}\n")
+    with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
+        load_config(path, environ={})
+
+
+HOME_ASSISTANT = "home: {home_assistant: 'http://ha.local:8123', token_file: /run/token}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dispatch: {executor: home_assistant}", "dispatch.executor: home_assistant needs home.home_assistant"),
+        ("home: {home_assistant: 'http://ha.local:8123'}", "home.token_file: expected a file"),
+        ("home: {token: abc}", "home.token: a secret does not belong here"),
+        ("home: {home_assistant: ha.local, token_file: /x}", "home.home_assistant: expected an address"),
+        ("home: {home_assistant: 'http://me:secret@ha.local', token_file: /x}", "home.home_assistant: expected an address"),
+        ("home: {home_assistant: 'http://[ha', token_file: /x}", "home.home_assistant: expected an address"),
+        ("home: {home_assistant: 'http://ha:99999', token_file: /x}", "home.home_assistant: expected an address"),
+        (f"{HOME_ASSISTANT}dispatch: {{domains: [light, homeassistant]}}", "dispatch.domains: expected domains of entities"),
+        (f"{HOME_ASSISTANT}dispatch: {{domains: ['*']}}", "dispatch.domains: expected domains of entities"),
+    ],
+)
+def test_home_assistant_needs_an_address_and_a_token(tmp_path: Path, text: str, message: str) -> None:
+    """What is missing or wrong about Home Assistant is said before the daemon starts."""
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        load_config(write(tmp_path, text), environ={})
+
+
+def test_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
+    """A token is read from its file, or given by the environment, and never shown."""
+    file = tmp_path / "token"
+    file.write_text("abc\n")
+    config = load_config(
+        write(tmp_path, "home: {home_assistant: 'http://ha.local'}"), environ={"VOICE_RL__HOME__TOKEN": "from-environment"}
+    )
+
+    assert read_token(config.home) == "from-environment"
+    assert "from-environment" not in str(config.to_mapping()) + repr(config)
+    assert read_token(HomeSection(token_file=file)) == "abc"
+    file.write_text("\n")
+    for section in (HomeSection(token_file=file), HomeSection(token_file=tmp_path / "none"), HomeSection()):
+        with pytest.raises(ConfigError, match="token"):
+            read_token(section)
+
+
+def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) -> None:
+    """The settings of a door are read one by one: the environment goes over the file, and what neither names keeps its default."""
+    path = write(tmp_path, "doors: {freshness_s: 3, wyoming: {enabled: true, port: 10901}}")
+    wyoming = load_config(path, environ={"VOICE_RL__DOORS__WYOMING__PORT": "10902"}).doors.wyoming
+    from_environment = load_config(environ={"VOICE_RL__DOORS__WYOMING__ENABLED": "true", "HOME": str(tmp_path)}).doors
+
+    assert (wyoming.enabled, wyoming.port, wyoming.host) == (True, 10902, "127.0.0.1")
+    assert (from_environment.wyoming.enabled, from_environment.freshness_s) == (True, 5.0)
+    for wrong in ("VOICE_RL__DOORS__WYOMING__PROT", "VOICE_RL__MQTT__PORT__X", "VOICE_RL__PORT", "VOICE_RL__DOORS__WYOMING"):
+        with pytest.raises(ConfigError, match=wrong):
+            load_config(path, environ={wrong: "1"})

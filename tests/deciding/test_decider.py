@@ -645,3 +645,21 @@ def test_home_and_policy_change_between_two_utterances() -> None:
     assert not decide(brain, "turn on the counter bar").actions
     brain.set_home(HOUSE)
     assert decide(brain, "turn on the counter bar").outcome == "act"
+
+
+# -- names that this home lacks
+
+
+def test_a_part_of_a_name_is_not_the_name() -> None:
+    """Said: "grandad's lamp" shares a word with the lamps of this home and is another; a word that nobody could have said is asked about."""
+    garbled = clause("turn on the [mrrph bar:NAME]", "turn_on")
+
+    assert decide(decider(clause("turn on [grandads lamp:NAME]", "turn_on")), "turn on grandad's lamp").outcome == "reject"
+    assert decide(decider(garbled, scores=(0.5,)), "turn on the mrrph bar").outcome == "clarify"
+
+
+def test_a_level_that_was_not_heard_is_asked_for() -> None:
+    """Said: "set the counter bar to" without a value that can be read asks to what."""
+    decision = decide(decider(clause("set the [counter bar:NAME] to the uh", "set", "brightness")), "set the counter bar to the uh")
+
+    assert (decision.outcome, decision.reason_code) == ("clarify", "value")

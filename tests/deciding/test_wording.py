@@ -22,7 +22,14 @@ from voice_rl_plugin.deciding.wording import (
 from voice_rl_plugin.domain.action import parse_action
 from voice_rl_plugin.domain.home import EntityState, Home
 
-VALUES = {"percent": "97 %", "count": 12, "name": "pool", "text": "It is on."}
+VALUES = {
+    "percent": "97 %",
+    "count": 12,
+    "name": "pool",
+    "text": "It is on.",
+    "date": "24 November 2026",
+    "names": "'the beast' is the Soundbar",
+}
 
 
 @pytest.mark.parametrize("code", [*REASONS["en"]])

@@ -21,13 +21,14 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")))
 TOPICS = ROOT / "docs" / "mqtt.md"
 OUTPUTS = (
-    *("decision", "event", "action/<domain>/<service>", "say", "status", "health", "model"),
+    *("decision", "event", "action/<domain>/<service>", "say", "answer", "status", "health", "model"),
     *("metrics", "learning", "train", "error"),
 )
 ONE_HOME = Home.from_mapping({"areas": [{"id": "kitchen", "name": "Kitchen"}]})
 READERS = {
     "command": lambda payload: native.parse_command(payload, area=None, home=ONE_HOME),
     "command/<area>": lambda payload: native.parse_command(payload, area="kitchen", home=ONE_HOME),
+    "ask": lambda payload: native.parse_ask(payload, home=ONE_HOME),
     "confirm": lambda payload: native.parse_confirm(payload, area=None, home=ONE_HOME),
     "confirm/<area>": lambda payload: native.parse_confirm(payload, area="kitchen", home=ONE_HOME),
     "result": native.parse_result,

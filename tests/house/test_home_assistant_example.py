@@ -22,6 +22,7 @@ from voice_rl_plugin.doors import native
 PACKAGE = Path(__file__).parents[2] / "examples" / "home_assistant" / "packages" / "voice_rl.yaml"
 NOW = 1_790_000_000.0
 DEVICE_CLASSES = {"cover.garage": "garage", "cover.front_gate": "gate", "cover.blind": "blind"}
+STATES = {"light.gone": "unavailable", "light.missing": "unknown", "light.stubborn": "off", "cover.blind": "opening"}
 CALL = {
     "decision_id": "d-1",
     "step": 1,
@@ -49,6 +50,18 @@ def render(template: str, scope: Mapping[str, Any]) -> Any:
         return text
 
 
+class States:
+    """What a template sees of the states: some lamps are on, one is unavailable, one is missing."""
+
+    def __getitem__(self, entity_id: str) -> str | None:
+        """Return a state; None for what is missing."""
+        return None if "missing" in entity_id else self(entity_id)
+
+    def __call__(self, entity_id: str) -> str:
+        """Return a state in words."""
+        return STATES.get(entity_id, "on")
+
+
 def render_text(template: str, scope: Mapping[str, Any]) -> str:
     """Render a template to the text that a service gets which wants one."""
     environment = ImmutableSandboxedEnvironment()
@@ -58,6 +71,7 @@ def render_text(template: str, scope: Mapping[str, Any]) -> str:
         now=lambda: SimpleNamespace(at=NOW),
         as_timestamp=lambda time: time.at,
         state_attr=lambda entity_id, name: DEVICE_CLASSES.get(entity_id) if name == "device_class" else None,
+        states=States(),
     )
     return environment.from_string(template).render(scope).strip()
 
@@ -78,6 +92,10 @@ def run(automation: Mapping[str, Any], payload: str, topic: str) -> tuple[Any, l
     is_refused = render(choose["choose"][0]["conditions"][0]["value_template"], scope)
     called, results = None, []
     for step in choose["choose"][0]["sequence"] if is_refused else choose["default"]:
+        if "wait_template" in step:
+            assert step["continue_on_timeout"] is True
+            scope["wait"] = SimpleNamespace(completed=render(step["wait_template"], scope) in (True, "true"))
+            continue
         service = render(step["service"], scope)
         if service == "mqtt.publish":
             assert step["data"]["topic"] == "voice_rl/result"
@@ -87,11 +105,15 @@ def run(automation: Mapping[str, Any], payload: str, topic: str) -> tuple[Any, l
     return called, results
 
 
-def dispatch(*, guarded: bool = False, topic: str | None = None, **changes: Any) -> tuple[Any, list[dict[str, Any]]]:
-    """Run one of the two automations on the sample call with changes."""
+def dispatch(
+    *, guarded: bool = False, topic: str | None = None, only: list[str] | None = None, **changes: Any
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Run one of the two automations on the sample call with changes; `only` is its list of entities."""
     call = CALL | changes
     topic = topic or "voice_rl/action/" + str(call["service"]).replace(".", "/")
-    return run(load()["automation"][int(guarded)], json.dumps(call), topic)
+    automation = load()["automation"][int(guarded)]
+    automation["variables"]["only"] = automation["variables"]["only"] if only is None else only
+    return run(automation, json.dumps(call), topic)
 
 
 def test_package_dispatches_a_good_call_and_answers() -> None:
@@ -124,6 +146,10 @@ def test_package_dispatches_a_good_call_and_answers() -> None:
         ({"target": {"entity_id": ["light.desk"], "area_id": "kitchen"}}, "expected entities as the target"),
         ({"data": {"entity_id": "all"}}, "a target inside the data"),
         ({"data": {"area_id": "kitchen"}}, "a target inside the data"),
+        ({"target": {"entity_id": ["light.missing"]}}, "missing or unavailable"),
+        ({"target": {"entity_id": ["light.desk", "light.gone"]}}, "missing or unavailable"),
+        ({"only": ["light.other"]}, "an entity that is not in the list"),
+        ({"only": ["light.desk"], "target": {"entity_id": ["light.desk", "light.other"]}}, "an entity that is not in the list"),
     ],
 )
 def test_package_refuses_and_says_why(changes: dict[str, Any], why: str) -> None:
@@ -163,7 +189,8 @@ def test_package_leaves_guarded_and_unlisted_domains_alone(service: str, entity_
 )
 def test_package_runs_each_call_in_one_automation_only(service: str, entity_id: str, *, is_guarded: bool) -> None:
     """No call is run by both automations."""
-    by_first, by_second = (dispatch(guarded=guarded, service=service, target={"entity_id": [entity_id]})[0] for guarded in (False, True))
+    target = {"entity_id": [entity_id]}
+    by_first, by_second = (dispatch(guarded=guarded, only=[entity_id], service=service, target=target)[0] for guarded in (False, True))
 
     assert (by_first is not None, by_second is not None) == (not is_guarded, is_guarded)
 
@@ -172,7 +199,40 @@ def test_package_never_runs_alarms() -> None:
     """The second automation leaves alarms alone too."""
     changes: dict[str, Any] = {"service": "alarm_control_panel.alarm_disarm", "target": {"entity_id": ["alarm_control_panel.home"]}}
 
-    assert dispatch(guarded=True, **changes) == (None, [])
+    assert dispatch(guarded=True, only=["alarm_control_panel.home"], **changes) == (None, [])
+
+
+def test_package_moves_no_lock_that_is_not_listed() -> None:
+    """Switched on, the second automation still does nothing but with the locks and doors that are listed by name."""
+    changes: dict[str, Any] = {"service": "lock.lock", "target": {"entity_id": ["lock.front"]}}
+
+    called, results = dispatch(guarded=True, **changes)
+
+    assert called is None
+    assert [one["error"] for one in results] == ["an entity that is not in the list"]
+    assert dispatch(guarded=True, only=["lock.front"], **changes)[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("service", "entity_id", "is_seen"),
+    [
+        ("light.turn_on", "light.desk", True),
+        ("light.turn_on", "light.stubborn", False),
+        ("light.turn_off", "light.stubborn", True),
+        ("cover.open_cover", "cover.blind", True),
+        ("cover.close_cover", "cover.blind", False),
+        ("cover.set_cover_position", "cover.blind", True),
+        ("climate.turn_on", "climate.hall", True),
+        ("scene.turn_on", "scene.night", True),
+    ],
+)
+def test_package_says_ok_when_the_device_obeyed(service: str, entity_id: str, *, is_seen: bool) -> None:
+    """A service that ended is no success while the device is not on, off, open or closed as it was told."""
+    called, results = dispatch(service=service, target={"entity_id": entity_id})
+
+    assert called is not None
+    expected = {"decision_id": "d-1", "step": 1, "ok": is_seen}
+    assert results == [expected if is_seen else expected | {"error": "unseen"}]
 
 
 @pytest.mark.parametrize("payload", ["", "no JSON", "5", "[]", '"light.turn_on"', "null", "{}", '{"target": 5, "service": [], "data": 3}'])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHELL = [ROOT / ".ci" / "run", *(ROOT / "scripts" / name for name in ("check", "test", "venv", "need-mosquitto"))]
+SHELL = [ROOT / ".ci" / "run", *(ROOT / "scripts" / name for name in ("audit", "check", "test", "venv", "need-mosquitto"))]
 
 
 @pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)

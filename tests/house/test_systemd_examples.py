@@ -76,3 +76,21 @@ def test_units_pass_systemd_analyze(tmp_path: Path) -> None:
     result = subprocess.run([str(ANALYZE), "verify", "--man=no", *units], capture_output=True, text=True, check=False)
 
     assert [line for line in (result.stdout + result.stderr).splitlines() if "voice-rl" in line] == []
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="needs systemd-analyze")
+def test_daemon_unit_is_as_little_exposed_as_the_page_says(tmp_path: Path) -> None:
+    """`systemd-analyze security --offline=true` gives the unit the figure that docs/security.md prints, or a better one."""
+    text = (UNITS / "voice-rl.service").read_text(encoding="utf-8")
+    (tmp_path / "voice-rl.service").write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={shutil.which('true')}", text), encoding="utf-8")
+    command = [str(ANALYZE), "security", "--offline=true", "--no-pager", str(tmp_path / "voice-rl.service")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "Overall exposure level" not in result.stdout:
+        pytest.skip("this systemd cannot look at a unit offline")
+    page = (UNITS.parents[1] / "docs" / "security.md").read_text(encoding="utf-8")
+
+    exposed = re.search(r"Overall exposure level for voice-rl\.service: ([\d.]+)", result.stdout)
+    promised = re.search(r"exposure level ([\d.]+)", page)
+    assert exposed is not None
+    assert promised is not None
+    assert float(exposed[1]) <= float(promised[1])

@@ -38,10 +38,28 @@ def test_clause_means_by_hand() -> None:
     logits = torch.tensor([[1.0, 3.0, 5.0], [7.0, 9.0, 1000.0]])[..., None]
     starts = torch.tensor([[1, 0, 1], [1, 0, UNKNOWN]])
     padding = torch.tensor([[False, False, False], [False, False, True]])
-    means, first = clause_means(logits, starts, padding)
+    means, first = clause_means(logits, torch.zeros(2, 3), starts, padding)
 
     assert means[:, 0].tolist() == [2.0, 5.0, 8.0]
     assert first.tolist() == [0, 2, 3]
+
+
+def test_clause_means_weigh_their_tokens() -> None:
+    """Weights log 3 and 0 count the tokens 1 and 3 as 3 to 1: the mean is 1.5."""
+    weights = torch.tensor([[math.log(3), 0.0]])
+    means, _ = clause_means(torch.tensor([[[1.0], [3.0]]]), weights, torch.tensor([[1, 0]]), torch.zeros(1, 2, dtype=torch.bool))
+
+    assert means[:, 0].tolist() == pytest.approx([1.5])
+
+
+def test_what_is_refused_counts_less() -> None:
+    """With a weight of 0 for refused sentences, the operation of a prohibition is not learned; its mood is."""
+    output = torch.zeros(2, 3, sum(HEAD_SIZES))
+    forbidding = batch(moods=MOODS.index("prohibition"), operations=1)
+    _, parts = reading_loss(output, forbidding, refused_weight=0.0)
+
+    assert parts["operations"] == 0.0
+    assert parts["moods"] == pytest.approx(math.log(len(MOODS)))
 
 
 def test_reading_loss_of_knowing_nothing() -> None:
@@ -69,8 +87,8 @@ def test_reading_loss_of_the_truth_is_nearly_nothing() -> None:
     for size in HEAD_SIZES[:4]:
         output[..., place] = 30.0
         place += size
-    output[..., -2] = -30.0
-    output[:, 0, -1], output[:, 1:, -1] = 30.0, -30.0
+    output[..., -3] = -30.0
+    output[:, 0, -2], output[:, 1:, -2] = 30.0, -30.0
     total, _ = reading_loss(output, batch(), smoothing=0.0)
 
     assert float(total) == pytest.approx(0.0, abs=1e-4)

@@ -16,7 +16,7 @@ from voice_rl_training.recipe import PretrainRecipe
 
 TINY = PretrainRecipe(
     shards=1,
-    homes_a_shard=8,
+    homes_a_shard=20,
     templates=False,
     human=False,
     width=16,

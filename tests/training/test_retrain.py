@@ -153,6 +153,8 @@ def test_retrain_writes_a_gated_version(base: Path, store_folder: Path, tmp_path
     assert manifest.has_passed_gate == outcome.promoted == (models.champion_version() == outcome.version)
     assert OnnxPolicy.load(models.folder(outcome.version)).version == outcome.version
     assert outcome.version in outcome.report
+    assert f"Off-policy, over {manifest.metrics['off_policy']['decisions']} judged decisions of the policy" in outcome.report
+    assert "insufficient: " in manifest.metrics["off_policy"]["verdict"]
     assert {"reading labels", "replay", "training", "comparing: golden", "held-out labels"} <= set(phases)
     if not outcome.promoted:
         assert manifest.gate["failed_gate"] in outcome.result

@@ -131,6 +131,28 @@ def test_right_answers_by_hand(frame: PhraseFrame, outcome: str, key: str | None
         assert key is None or key in gold.keys[0]
 
 
+def test_a_reason_belongs_to_its_command() -> None:
+    """A command said with a reason is one clause with the same right answer, and no word of the reason is tagged."""
+    books = {"reasons": Phrasebook(frames=(), openers={}, tails={}, reasons={"reason": ("zebras graze",)})}
+    heard = [
+        made
+        for seed in range(30)
+        if (
+            made := sample(
+                Random(seed), [said("turn on {name}", "command", "turn_on")], books, Stage(home=HOME), noise=0.0, compound=0.0, reasons=1.0
+            )
+        )
+    ]
+
+    assert len(heard) == 30
+    for made in heard:
+        assert "zebras" in made.words
+        assert len(made.clauses) == 1
+        assert made.tags[made.words.index("zebras")] == "O"
+        assert made.golds[0].outcome == "act"
+    assert {made.words[0] == "zebras" for made in heard} == {True, False}
+
+
 def test_tokens_of_pieces_by_hand() -> None:
     """Each word has the tag of its piece, a span begins at the piece's first word, and punctuation stays outside."""
     words, tags, begins = tokens_of([("turn off the", "O"), ("Desk Lamp", "NAME"), (", ", "O"), ("red", "COLOR")])

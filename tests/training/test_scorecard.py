@@ -321,4 +321,4 @@ def test_scorecard_command_leaves_the_closed_sets_out() -> None:
     """Without --only the command runs the open sets alone."""
     args = build_parser().parse_args(["scorecard"])
 
-    assert args.only == "apartment,house"
+    assert args.only == "apartment,house,beyond"

@@ -1,5 +1,7 @@
 """Logits become frames, one a clause."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,14 +12,15 @@ from voice_rl_plugin.understanding.frames import HEAD_SIZES, Logits, decode, sof
 
 
 def test_split_heads_cuts_in_order() -> None:
-    """The output holds moods, operations, properties, tags, begins, clauses, in this order."""
+    """The output holds moods, operations, properties, tags, begins, clauses, weights, in this order."""
     output = np.arange(sum(HEAD_SIZES), dtype=np.float32)[None].repeat(2, 0)
     logits = split_heads(output)
 
     assert logits.moods.shape == (2, len(MOODS))
     assert logits.operations[0, 0] == len(MOODS)
     assert logits.begins.shape == logits.clauses.shape == (2,)
-    assert logits.clauses[0] == sum(HEAD_SIZES) - 1
+    assert logits.clauses[0] == sum(HEAD_SIZES) - 2
+    assert logits.weights[0] == sum(HEAD_SIZES) - 1
 
 
 def test_split_heads_refuses_another_shape() -> None:
@@ -76,13 +79,14 @@ def test_unlikely_operations_are_left_out() -> None:
     assert [name for name, _ in frame.operations] == ["raise", "turn_on"]
 
 
-def test_a_clause_averages_its_tokens() -> None:
-    """A clause's mood is the softmax of the mean of its tokens' logits."""
+@pytest.mark.parametrize(("weights", "mean"), [((0.0, 0.0), (2.0, 1.0)), ((math.log(3), 0.0), (3.0, 0.5))])
+def test_a_clause_averages_its_tokens(weights: tuple[float, float], mean: tuple[float, float]) -> None:
+    """A clause's mood is the softmax of the weighted mean of its tokens' logits: weights 0 count alike, log 3 and 0 as 3 to 1."""
     heads = [np.zeros((2, size), np.float32) for size in HEAD_SIZES]
     heads[0][0, 0], heads[0][1, 1] = 4.0, 2.0
     heads[5][:] = -4.0  # no clause begins inside
-    (frame,) = decode(Logits(heads[0], heads[1], heads[2], heads[3], heads[4][:, 0], heads[5][:, 0]))
-    wanted = softmax(np.array([2.0, 1.0, *[0.0] * (len(MOODS) - 2)], np.float32))
+    (frame,) = decode(Logits(heads[0], heads[1], heads[2], heads[3], heads[4][:, 0], heads[5][:, 0], np.array(weights, np.float32)))
+    wanted = softmax(np.array([*mean, *[0.0] * (len(MOODS) - 2)], np.float32))
 
     assert list(frame.moods.values()) == pytest.approx(wanted.tolist())
 

@@ -111,3 +111,10 @@ def test_an_empty_home_and_an_empty_sentence_hold_nothing() -> None:
     """Nothing is found in nothing."""
     assert NameIndex(Home()).find(["turn", "on"]) == []
     assert INDEXES["en"].find([]) == []
+
+
+def test_a_number_is_never_heard_as_another() -> None:
+    """Said: "bedside lamp 3" is not the Bedside Lamp 2, however alike they sound."""
+    matches = NameIndex(HOUSE).find(words_of("bedside lamp 3"))
+
+    assert not [m for m in matches if m.form == "sound" and m.end == 3]

@@ -85,13 +85,14 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _plain_decode(output: NDArray[np.float32]) -> tuple[Frame, ...]:
     """Decode as the definition says, one head and one span at a time."""
-    moods, operations, properties, tags, begins, clauses = np.split(output, np.cumsum(HEAD_SIZES)[:-1], axis=1)
+    moods, operations, properties, tags, begins, clauses, weights = np.split(output, np.cumsum(HEAD_SIZES)[:-1], axis=1)
     count = len(output)
     probabilities = _softmax(tags)
     best = probabilities.argmax(axis=1)
     starts = [0, *(i for i in range(1, count) if clauses[i, 0] > CLAUSE_LOGIT), count]
     frames = []
     for start, end in pairwise(starts):
+        share = _softmax(weights[start:end, 0])
         spans = []
         opened = start
         for index in range(start + 1, end + 1):
@@ -102,9 +103,9 @@ def _plain_decode(output: NDArray[np.float32]) -> tuple[Frame, ...]:
                 opened = index
         frames.append(
             Frame(
-                moods=dict(zip(MOODS, _softmax(moods[start:end].mean(axis=0)).tolist(), strict=True)),
-                operations=_plain_likely(_softmax(operations[start:end].mean(axis=0)), OPERATIONS),
-                properties=_plain_likely(_softmax(properties[start:end].mean(axis=0)), PROPERTIES),
+                moods=dict(zip(MOODS, _softmax(share @ moods[start:end]).tolist(), strict=True)),
+                operations=_plain_likely(_softmax(share @ operations[start:end]), OPERATIONS),
+                properties=_plain_likely(_softmax(share @ properties[start:end]), PROPERTIES),
                 spans=tuple(spans),
                 start=start,
                 end=end,
@@ -124,7 +125,7 @@ def test_decode_equals_its_plain_form(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 49))
     output = (rng.standard_normal((count, sum(HEAD_SIZES))) * rng.choice([0.2, 2.0, 8.0])).astype(np.float32)
-    output[:, -1] -= 3
+    output[:, -2] -= 3
 
     assert decode(split_heads(output)) == _plain_decode(output)
 

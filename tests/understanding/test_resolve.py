@@ -352,3 +352,9 @@ def test_asking_for_all(sentence: str) -> None:
 def test_not_asking_for_all(sentence: str) -> None:
     """A plural, a count or a floor alone do not."""
     assert not asks_for_all(words_of(sentence))
+
+
+def test_a_room_said_once_does_not_move_what_is_elsewhere() -> None:
+    """Said: "the study desk lamp and the counter bar": the bar is in the kitchen, and meant as it stands; "the study lamp and heater" share the room."""
+    assert best("the [study:AREA] [desk lamp:NAME] and the [counter bar:NAME]") == {"light.desk_study", "light.counter"}
+    assert best("the [study:AREA] [chandelier:NAME] and [desk lamp:NAME]") == {"light.study", "light.desk_study"}

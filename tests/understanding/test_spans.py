@@ -67,3 +67,30 @@ def test_a_noun_cut_in_two_is_one_noun() -> None:
 def test_right_spans_stay() -> None:
     """A frame that fits the home is left as it is."""
     assert mended("the [study:AREA] [lights:CLASS] to [half:VALUE]") == [("AREA", "study"), ("CLASS", "lights"), ("VALUE", "half")]
+
+
+def test_a_cut_chinese_name_is_one_name() -> None:
+    """烘碗机 is one device that this home lacks, and no lamp; a name of the home beside a noun stays what it is."""
+    assert mended("[烘:NAME]碗[机:NAME]打开", language="zh") == [("NAME", "烘碗机")]
+    assert mended("[猪:NAME]圈[风扇:CLASS]打开", language="zh") == [("NAME", "猪圈风扇")]
+    assert mended("[客厅:AREA]的[灯:CLASS]打开", language="zh") == [("AREA", "客厅"), ("CLASS", "灯")]
+
+
+def test_whose_it_is_belongs_to_the_name() -> None:
+    """Said: "grandad's lamp" is not any lamp; "it's the lamp" is."""
+    assert mended("put grandads [lamp:CLASS] on") == [("NAME", "grandads lamp")]
+    assert mended("its [lamp:CLASS] time") == [("CLASS", "lamp")]
+
+
+def test_a_number_behind_a_name_is_no_amount_where_nothing_is_set() -> None:
+    """Said: "lamp 5 off" names lamp 5."""
+    one = clause("[lamp:NAME] [5:DELTA] off", "turn_off", "power")
+
+    assert [(s.tag, s.start, s.end) for s in mend(observed(one, HOUSE), frame_of(one)).spans] == [("NAME", 0, 2)]
+
+
+def test_a_message_has_no_holes() -> None:
+    """What seemed to be a time inside a message belongs to it."""
+    one = clause("text [mum:CONTACT] [see:CONTENT] you [tomorrow:TIME] [then:CONTENT]", "handover", "message")
+
+    assert [(s.tag, s.start, s.end) for s in mend(observed(one, HOUSE), frame_of(one)).spans] == [("CONTACT", 1, 2), ("CONTENT", 2, 6)]

@@ -90,8 +90,8 @@ def drift(output: Tensor, base: Tensor, batch: Batch) -> Tensor:
     real = ~batch["padding"]
     total = output.sum() * 0
     for now, then in zip(
-        torch.split(clause_means(output, batch["clause_starts"], batch["padding"])[0], sizes, -1)[:3],
-        torch.split(clause_means(base, batch["clause_starts"], batch["padding"])[0], sizes, -1)[:3],
+        torch.split(clause_means(output, output[..., -1], batch["clause_starts"], batch["padding"])[0], sizes, -1)[:3],
+        torch.split(clause_means(base, base[..., -1], batch["clause_starts"], batch["padding"])[0], sizes, -1)[:3],
         strict=True,
     ):
         total = total + kl_div(now.log_softmax(-1), then.log_softmax(-1), log_target=True, reduction="batchmean")

@@ -17,6 +17,7 @@ from typing import Any
 from voice_rl_plugin.config import load_config
 from voice_rl_plugin.errors import ConfigError, VoiceRlError
 from voice_rl_plugin.learning.models import BASE, BASE_FOLDER, ModelStore, probe_in_child
+from voice_rl_plugin.learning.signing import signature_check, signer
 
 EXIT_WRONG_SETUP = 2
 EXIT_STOPPED = 130
@@ -72,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_scorecard(commands)
     _add_rehearse(commands)
+    _add_ablate(commands)
+    _add_households(commands)
     return parser
 
 
@@ -138,7 +141,9 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="FILE", type=Path, help="the home; the one kept beside the store when missing")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="hyperparameters; the shipped home.yaml when missing")
     parser.add_argument("--least-labels", metavar="N", type=int, help="train from this many labels on (default: the recipe's)")
-    parser.add_argument("--algorithm", metavar="NAME", help="corrections_only or logged_rewards (default: the recipe's)")
+    parser.add_argument(
+        "--algorithm", metavar="NAME", help="corrections_only, logged_rewards, q_learning, sarsa or policy_gradient (default: the recipe's)"
+    )
     parser.add_argument(
         "--threads", metavar="N", type=int, default=1, help="threads of torch; more are slower where others are busy (default: %(default)s)"
     )
@@ -159,6 +164,7 @@ def _add_retrain(commands: Any) -> None:
         "--promote", action=argparse.BooleanOptionalAction, default=True, help="promote a challenger that passes the gate (default: yes)"
     )
     parser.add_argument("--force", action="store_true", help="train even if the champion was made from the same labels")
+    parser.add_argument("--sign", metavar="KEY", type=Path, help="sign the new version with this Ed25519 private key (PEM)")
 
 
 def _add_finetune(commands: Any) -> None:
@@ -199,6 +205,7 @@ def _add_export(commands: Any) -> None:
     parser.add_argument("--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model folder; the shipped base when missing")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
     parser.add_argument("--version", help="its version (default: the folder's name)")
+    parser.add_argument("--sign", metavar="KEY", type=Path, help="sign the manifest with this Ed25519 private key (PEM)")
 
 
 def _add_scorecard(commands: Any) -> None:
@@ -210,7 +217,7 @@ def _add_scorecard(commands: Any) -> None:
         example="voice-rl-train scorecard --only apartment,house --human data/",
     )
     parser.add_argument("--cases", metavar="DIR", type=Path, default=Path("tests/cases"), help="homes and cases (default: %(default)s)")
-    parser.add_argument("--only", metavar="NAMES", default="apartment,house", help="the sets to run (default: %(default)s)")
+    parser.add_argument("--only", metavar="NAMES", default="apartment,house,beyond", help="the sets to run (default: %(default)s)")
     parser.add_argument("--totals", action="store_true", help="print no sentence, so that a closing set stays unseen")
     parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing")
     parser.add_argument("--demo-homes", metavar="DIR", type=Path, default=Path("examples"), help="their homes (default: %(default)s)")
@@ -234,6 +241,135 @@ def _add_rehearse(commands: Any) -> None:
     parser.add_argument(
         "--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)"
     )
+
+
+def _add_ablate(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "ablate",
+        "make small bases without one part each, over several seeds, and compare them; an interrupted run goes on where it stopped",
+        run=_ablate,
+        example="voice-rl-train ablate --seeds 1,2,3 --only base,no_ngram --human data/ --out docs/ablation.md",
+    )
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="how the base is made; the shipped ablation.yaml when missing")
+    parser.add_argument("--seeds", metavar="NUMBERS", default="1,2,3", help="one run of each variant a seed (default: %(default)s)")
+    parser.add_argument(
+        "--only",
+        metavar="NAMES",
+        help="of base, no_ngram, no_lexical, no_phonetics, no_human, no_phrasebook; the base always runs (default: all)",
+    )
+    parser.add_argument("--human", metavar="DIR", type=Path, help="folder of human sentences; none when missing, and no_human is refused")
+    parser.add_argument("--cases", metavar="DIR", type=Path, default=Path("tests/cases"), help="homes and cases (default: %(default)s)")
+    parser.add_argument("--homes", metavar="NAMES", default="apartment,house,villa,studio", help="the homes (default: %(default)s)")
+    parser.add_argument("--samples", metavar="N", type=int, default=1000, help="the stranger's, a language (default: %(default)s)")
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        type=Path,
+        default=Path("build/ablation"),
+        help="corpora, checkpoints and results.jsonl; take another one after a change of the corpus or the code (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--processes", metavar="N", type=int, default=os.cpu_count() or 1, help="processes that make the corpus (default: %(default)s)"
+    )
+    parser.add_argument("--threads", metavar="N", type=int, default=2, help="threads of torch (default: %(default)s)")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("docs/ablation.md"), help="the page (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="progress as JSON lines")
+
+
+def _ablate(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    import torch
+
+    from voice_rl_training.ablation import BASE as WHOLE
+    from voice_rl_training.ablation import RESULTS_FILE, VARIANTS, Result, ablate, read_sentences, to_markdown
+    from voice_rl_training.recipe import RECIPES, load_recipe
+
+    only = _listed(args.only) if args.only is not None else list(VARIANTS)
+    if unknown := [name for name in only if name not in VARIANTS]:
+        raise ConfigError(f"--only: expected names of {', '.join(VARIANTS)}, got {unknown[0]!r}")
+    seeds = _listed(args.seeds)
+    if not seeds or not all(seed.isdecimal() for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds: expected different whole numbers like 1,2,3, got {args.seeds!r}")
+    if min(args.samples, args.processes, args.threads) < 1:
+        raise ConfigError("--samples, --processes and --threads: expected at least 1")
+    torch.set_num_threads(args.threads)
+    recipe = load_recipe(args.recipe or RECIPES / "ablation.yaml")
+    command = f"voice-rl-train ablate --recipe {(args.recipe or RECIPES / 'ablation.yaml').name} --seeds {','.join(seeds)}"
+    command += (f" --only {','.join(only)}" if args.only is not None else "") + (" --human data/" if args.human is not None else "")
+    command += f" --homes {','.join(_listed(args.homes))} --samples {args.samples} --threads {args.threads}"
+    shown = recipe if args.human is not None else replace(recipe, human=False)
+    bar = Bar(as_json=args.json)
+
+    def write(results: list[Result]) -> None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(to_markdown(results, recipe=shown, command=command), encoding="utf-8")
+
+    try:
+        ablate(
+            recipe,
+            seeds=[int(seed) for seed in seeds],
+            variants=[variant for name, variant in VARIANTS.items() if name in only or name == WHOLE],
+            sentences=read_sentences(args.cases, _listed(args.homes), args.samples),
+            human=args.human,
+            work=args.work,
+            processes=args.processes,
+            progress=bar,
+            told=write,
+        )
+    except KeyboardInterrupt:
+        bar.close()
+        print(f"stopped; the same command goes on from {args.work}", file=sys.stderr)
+        return EXIT_STOPPED
+    bar.close()
+    print(f"{args.out}, {args.work / RESULTS_FILE}")
+    return 0
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _add_households(commands: Any) -> None:
+    from voice_rl_training.simulate_commands import add_measure_learning, add_simulate
+
+    simulate = _command(
+        commands,
+        "simulate",
+        "let simulated households live with policies, and draw what becomes of it",
+        run=_simulate,
+        example="voice-rl-train simulate --language en --households 10 --interactions 1000 --seeds 5 --policy base,memory",
+    )
+    add_simulate(simulate)
+    measure = _command(
+        commands,
+        "measure-learning",
+        "measure every way to learn on the same simulated interactions; an interrupted run goes on where it stopped",
+        run=_measure_learning,
+        example="voice-rl-train measure-learning --households 10 --seeds 5 --checkpoints 50,200,1000 --human data/ --processes 8",
+    )
+    add_measure_learning(measure)
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from voice_rl_training.simulate_commands import run_simulate
+
+    bar = Bar()
+    try:
+        return run_simulate(args, bar)
+    finally:
+        bar.close()
+
+
+def _measure_learning(args: argparse.Namespace) -> int:
+    from voice_rl_training.simulate_commands import run_measure_learning
+
+    bar = Bar()
+    try:
+        return run_measure_learning(args, bar)
+    finally:
+        bar.close()
 
 
 def _rehearse(args: argparse.Namespace) -> int:
@@ -334,7 +470,7 @@ def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
     from voice_rl_training.retrain import load_experience, load_home
 
     torch.set_num_threads(max(1, args.threads))
-    config = load_config(args.config) if args.store is None or args.models is None else None
+    config = load_config(args.config) if args.store is None or args.models is None or args.config is not None else None
     store = args.store if args.store is not None else config.store.path  # type: ignore[union-attr]
     models = args.models if args.models is not None else config.models.path  # type: ignore[union-attr]
     recipe = load_finetune_recipe(args.recipe or RECIPES / "home.yaml")
@@ -346,14 +482,19 @@ def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
         raise ConfigError(f"algorithm: expected one of {', '.join(algorithms.NAMES)}, got {recipe.algorithm!r}")
     home_file = args.home if args.home is not None or config is None else config.home.file
     experience = load_experience(store)
-    return experience, load_home(home_file, store=store), ModelStore(models, base=args.base, probe=probe_in_child), recipe
+    check = signature_check(config.models.public_key_file) if config is not None else None
+    kept = ModelStore(models, base=args.base, probe=probe_in_child, check_signature=check)
+    return experience, load_home(home_file, store=store), kept, recipe
 
 
 def _retrain(args: argparse.Namespace) -> int:
     from voice_rl_training.retrain import retrain
 
     bar = Bar(as_json=args.json)
+    sign = signer(args.sign) if args.sign is not None else None
     experience, home, models, recipe = _inputs(args)
+    if models.needs_signature and sign is None and args.promote:
+        raise ConfigError("models.public_key_file asks for signed models: name the private key with --sign, or say --no-promote")
     try:
         outcome = retrain(
             experience,
@@ -363,6 +504,7 @@ def _retrain(args: argparse.Namespace) -> int:
             now=time.time(),
             promotes=args.promote,
             repeats=args.force,
+            sign=sign,
             progress=bar,
         )
     except KeyboardInterrupt:
@@ -449,11 +591,12 @@ def _export(args: argparse.Namespace) -> int:
     from voice_rl_training.export import export_graphs, write_manifest
     from voice_rl_training.weights import load_networks
 
+    sign = signer(args.sign) if args.sign is not None else None
     encoder, scorer = load_networks(args.model)
     args.out.mkdir(parents=True, exist_ok=True)
     parity = export_graphs(encoder, scorer, args.out)
     version = args.version or args.out.name
-    write_manifest(args.out, version=version, parent=args.model.name, measured={"parity": parity}, gate={})
+    write_manifest(args.out, version=version, parent=args.model.name, measured={"parity": parity}, gate={}, sign=sign)
     print(f"{args.out}: version {version}, mean difference to torch {parity['reader_mean_difference']:.4f}")
     return 0
 

@@ -25,6 +25,7 @@ from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
 from voice_rl_plugin.deciding.turn import Turn
 from voice_rl_plugin.domain.action import Action, parse_action
+from voice_rl_plugin.domain.beyond import SERVICES, WEATHER
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
@@ -41,6 +42,8 @@ VERDICTS = ("right", "wrong_action", "asked", "refused")
 _ASKS_FIRST = frozenset({"risky", "many"})
 """Reasons for which the rules ask about what was understood rightly."""
 _NOW = 1_000_000.0
+_BEYOND = frozenset(SERVICES) - {WEATHER}
+"""The right answers of the corpus ask Home Assistant for the weather."""
 
 
 class TorchPolicy:
@@ -129,7 +132,7 @@ def hear_all(policy: Policy, cases: Iterable[Case], *, memory: Iterable[MemoryEn
     judged = []
     for number, case in enumerate(cases):
         if decider is None:
-            decider = Decider(policy=policy, home=case.home, memory=Memory(entries))
+            decider = Decider(policy=policy, home=case.home, memory=Memory(entries), beyond=_BEYOND)
         elif decider.home is not case.home:
             decider.set_home(case.home)
         states = case.states or case.home.initial_states

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.signing import SIGNATURE
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES
 from voice_rl_plugin.understanding.features import FEATURE_VERSION, LEXICAL, NGRAM_BUCKETS, NGRAM_IDS, WORD_BUCKETS, WORD_IDS, Observation
 from voice_rl_plugin.understanding.onnx_policy import READER_FILE, SCORER_FILE, OnnxPolicy
@@ -172,12 +173,13 @@ def write_manifest(
     measured: Mapping[str, Any],
     gate: Mapping[str, Any] | None,
     created_at: float | None = None,
+    sign: Callable[[bytes], bytes] | None = None,
 ) -> None:
-    """Write manifest.json, last, over all files of a model folder."""
+    """Write manifest.json, last, over all files of a model folder; its signature beside it when there is one."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != "manifest.json"
+        if path.is_file() and path.name not in ("manifest.json", SIGNATURE)
     }
     manifest = {
         "version": version,
@@ -192,4 +194,8 @@ def write_manifest(
     }
     partial = folder / "manifest.json.partial"
     partial.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if sign is None:
+        (folder / SIGNATURE).unlink(missing_ok=True)
+    else:
+        (folder / SIGNATURE).write_bytes(sign(partial.read_bytes()))
     partial.replace(folder / "manifest.json")

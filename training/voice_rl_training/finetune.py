@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voice_rl_plugin.deciding.value import Costs
 from voice_rl_plugin.domain.frame import TAGS
-from voice_rl_plugin.understanding.candidates import MOST_CANDIDATES, clause_options
 from voice_rl_plugin.understanding.frames import decode, split_heads
 from voice_rl_training.adapter import Adapter, Rows, drift
-from voice_rl_training.algorithms import corrections_only, logged_rewards
+from voice_rl_training.algorithms import corrections_only
 from voice_rl_training.corpus.samples import Sample
+from voice_rl_training.decision_rows import LoggedSample, decision_rows, reward_loss
 from voice_rl_training.losses import reading_loss
 from voice_rl_training.networks import Encoder, Scorer
 from voice_rl_training.pretrain import ChoiceRows, _join_rows, _temperature, choice_rows, score
@@ -30,14 +31,6 @@ from voice_rl_training.recipe import FinetuneRecipe
 
 Progress = Callable[[float], None]
 """Called with how much is done, in [0, 1]."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedSample:
-    """A sentence with what was done about it and the reward."""
-
-    sample: LabelledSample
-    reward: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,7 @@ class Lesson:
     calibration: Sequence[Sample]
     """Held out; the temperature is fitted on it."""
     logged: Sequence[LoggedSample] = ()
-    """Used by `logged_rewards` alone."""
+    """Used by every algorithm but `corrections_only`."""
 
 
 def finetune(base: tuple[Encoder, Scorer], lesson: Lesson, recipe: FinetuneRecipe, *, progress: Progress) -> tuple[Encoder, Scorer]:
@@ -154,7 +147,8 @@ def fit_scorer(encoder: Encoder, base: Scorer, lesson: Lesson, recipe: FinetuneR
         return scorer.eval()
     labelled, weights = labelled_rows(encoder, lesson.labelled)
     replay = choice_rows(encoder, list(lesson.choices))
-    logged = logged_rows(encoder, lesson.logged) if recipe.algorithm == "logged_rewards" else None
+    costs = Costs()
+    logged = decision_rows(encoder, lesson.logged if recipe.algorithm != "corrections_only" else (), costs)
     start = [parameter.detach().clone() for parameter in scorer.parameters()]
     trained = [parameter for parameter in scorer.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=recipe.scorer_learning_rate)
@@ -172,11 +166,9 @@ def fit_scorer(encoder: Encoder, base: Scorer, lesson: Lesson, recipe: FinetuneR
         if len(replay.targets):
             part = _part(replay, _draw(len(replay.targets), recipe.replay_a_step, generator))
             loss = loss + recipe.replay_weight * corrections_only.loss(score(scorer, part), part.targets, torch.ones(len(part.targets)))
-        if logged is not None and len(logged.rows.targets):
-            chosen = _draw(len(logged.rows.targets), recipe.labelled_a_step, generator)
-            loss = loss + recipe.logged_weight * logged_rewards.loss(
-                score(scorer, _part(logged.rows, chosen)), logged.taken[chosen], logged.rewards[chosen], logged.weights[chosen]
-            )
+        if len(logged):
+            batch = logged.part(_draw(len(logged), recipe.labelled_a_step, generator))
+            loss = loss + recipe.logged_weight * reward_loss(recipe.algorithm, scorer, base, batch, costs)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -198,44 +190,6 @@ def labelled_rows(encoder: Encoder, samples: Sequence[LabelledSample]) -> tuple[
     parts = [(choice_rows(encoder, [sample]), sample.weight) for sample in samples]
     weights = [weight for part, weight in parts for _ in range(len(part.targets))]
     return _join_rows([part for part, _ in parts]), torch.tensor(weights, dtype=torch.float32)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoggedRows:
-    """What was taken, among the candidates that the new encoder gives."""
-
-    rows: ChoiceRows
-    taken: Tensor
-    """Index among candidates, "none of these" and "not for us", [B]."""
-    rewards: Tensor
-    weights: Tensor
-
-
-def logged_rows(encoder: Encoder, logged: Sequence[LoggedSample]) -> LoggedRows:
-    """Return the choices of logged sentences of one clause whose action is still among the candidates."""
-    parts, taken, rewards, weights = [], [], [], []
-    for one in logged:
-        sample = one.sample
-        observation = sample.observation()
-        frames = decode(split_heads(_heads(encoder, sample)))
-        if len(frames) != 1:
-            continue
-        options = clause_options(observation, frames[0], sample.situation()).options
-        keys = ["|".join(action.key for action in option.actions) for option in options]
-        if sample.label.key not in keys[:MOST_CANDIDATES]:
-            continue
-        part = choice_rows(encoder, [sample])
-        if len(part.targets) == 1:
-            parts.append(part)
-            taken.append(keys.index(sample.label.key))
-            rewards.append(one.reward)
-            weights.append(sample.weight)
-    return LoggedRows(
-        rows=_join_rows(parts) if parts else choice_rows(encoder, []),
-        taken=torch.tensor(taken, dtype=torch.int64),
-        rewards=torch.tensor(rewards, dtype=torch.float32),
-        weights=torch.tensor(weights, dtype=torch.float32),
-    )
 
 
 @torch.no_grad()

@@ -4,16 +4,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from voice_rl_plugin.domain.frame import MOODS
 from voice_rl_plugin.understanding.frames import HEAD_SIZES
 from voice_rl_training.batches import Batch
 from voice_rl_training.corpus.build import UNKNOWN
 
+_REFUSED = torch.tensor([MOODS.index(mood) for mood in ("prohibition", "report", "scheduled", "chat", "bare")])
 
-def clause_means(logits: Tensor, clause_starts: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of the token logits of each clause.
+
+def clause_means(logits: Tensor, weights: Tensor, clause_starts: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean of the token logits of each clause.
 
     Args:
         logits: [B, T, H].
+        weights: how much a token says of its clause, as logits, [B, T].
         clause_starts: 1 where a clause begins, [B, T].
         padding: True where there is no token, [B, T].
 
@@ -25,32 +29,39 @@ def clause_means(logits: Tensor, clause_starts: Tensor, padding: Tensor) -> tupl
     real = ~padding.flatten()
     count = int(starts.sum())
     flat = logits.flatten(0, 1)
-    sums = torch.zeros(count, logits.shape[-1], dtype=logits.dtype, device=logits.device).index_add_(0, clause[real], flat[real])
-    sizes = torch.zeros(count, dtype=logits.dtype, device=logits.device).index_add_(
-        0, clause[real], torch.ones_like(clause[real], dtype=logits.dtype)
-    )
-    return sums / sizes[:, None], starts.flatten().nonzero().squeeze(1)
+    own = clause[real]
+    raw = weights.flatten()[real]
+    peaks = torch.full((count,), -torch.inf, dtype=raw.dtype, device=raw.device).scatter_reduce_(0, own, raw.detach(), "amax")
+    raised = (raw - peaks[own]).exp()
+    totals = torch.zeros(count, dtype=raw.dtype, device=raw.device).index_add_(0, own, raised)
+    share = raised / totals[own]
+    means = torch.zeros(count, logits.shape[-1], dtype=logits.dtype, device=logits.device).index_add_(0, own, flat[real] * share[:, None])
+    return means, starts.flatten().nonzero().squeeze(1)
 
 
-def reading_loss(output: Tensor, batch: Batch, *, smoothing: float = 0.03) -> tuple[Tensor, dict[str, float]]:
+def reading_loss(output: Tensor, batch: Batch, *, smoothing: float = 0.03, refused_weight: float = 1.0) -> tuple[Tensor, dict[str, float]]:
     """Return the loss of the encoder's heads and its parts; labels that are UNKNOWN are left out.
 
     Args:
         output: [B, T, sum(HEAD_SIZES)].
         batch: as `collate` makes it.
         smoothing: label smoothing of the classifications.
+        refused_weight: weight of operation and property where the mood says that nothing is done.
     """
-    moods, operations, properties, tags, begins, clauses = torch.split(output, list(HEAD_SIZES), -1)
+    moods, operations, properties, tags, begins, clauses, token_weights = torch.split(output, list(HEAD_SIZES), -1)
     joint = torch.cat([moods, operations, properties], -1)
-    means, first = clause_means(joint, batch["clause_starts"], batch["padding"])
+    means, first = clause_means(joint, token_weights[..., 0], batch["clause_starts"], batch["padding"])
     weights = batch["weights"][:, None].expand_as(batch["tags"]).flatten()[first]
     parts: dict[str, Tensor] = {}
+    refused = torch.isin(batch["moods"].flatten()[first], _REFUSED)
+    acted_weights = torch.where(refused, weights * refused_weight, weights)
     sliced = torch.split(means, [moods.shape[-1], operations.shape[-1], properties.shape[-1]], -1)
     for name, logits in zip(("moods", "operations", "properties"), sliced, strict=True):
         labels = batch[name].flatten()[first]
         known = labels != UNKNOWN
         each = cross_entropy(logits[known], labels[known], label_smoothing=smoothing, reduction="none")
-        parts[name] = (each * weights[known]).sum() / weights[known].sum().clamp(min=1)
+        counted = (weights if name == "moods" else acted_weights)[known]
+        parts[name] = (each * counted).sum() / counted.sum().clamp(min=1)
     known = batch["tags"] != UNKNOWN
     parts["tags"] = cross_entropy(tags[known], batch["tags"][known], label_smoothing=smoothing) if known.any() else output.sum() * 0
     known = batch["begins"] != UNKNOWN

@@ -34,7 +34,7 @@ class Layer(nn.Module):
         self.feed_norm = nn.LayerNorm(width)
         self.feed_in = nn.Linear(width, 2 * width)
         self.feed_out = nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = _ChannelDropout(dropout)
 
     def forward(self, x: Tensor, padding: Tensor | None) -> Tensor:
         """Return the layer's output, [B, T, D]; `padding` is True where there is no token, [B, T]."""
@@ -43,9 +43,24 @@ class Layer(nn.Module):
         scores = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads)  # [B, heads, T, T]
         if padding is not None:
             scores = scores.masked_fill(padding[:, None, None, :], -1e9)
-        mixed = (self.dropout(scores.softmax(-1)) @ v).transpose(1, 2).reshape(batch, count, width)
+        mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, count, width)
         x = x + self.dropout(self.attention_out(mixed))
         return x + self.dropout(self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x)))))  # type: ignore[no-any-return]
+
+
+class _ChannelDropout(nn.Module):
+    """Drops whole channels of a sentence, all tokens alike: as good a regulariser here as single values, and a tenth of the random numbers."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x`, [B, T, D], with some channels at zero and the others raised."""
+        if not self.training or not self.share:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= self.share
+        return x * (kept.to(x.dtype) / (1 - self.share))
 
 
 class Encoder(nn.Module):
@@ -62,7 +77,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.heads = nn.Linear(width, sum(HEAD_SIZES))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = _ChannelDropout(dropout)
         self.ngram_term = ngram_term
         nn.init.normal_(self.words.weight, std=0.05)
         nn.init.zeros_(self.ngrams.weight)

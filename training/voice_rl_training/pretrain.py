@@ -27,6 +27,7 @@ from voice_rl_training.batches import Batch, batches
 from voice_rl_training.corpus.build import CorpusPlan, build, load_shards, samples_of
 from voice_rl_training.corpus.samples import Sample
 from voice_rl_training.losses import choice_loss, reading_loss
+from voice_rl_training.masks import Mask
 from voice_rl_training.networks import Encoder, Scorer
 from voice_rl_training.recipe import PretrainRecipe
 
@@ -60,6 +61,11 @@ def pretrain(
     return encoder, scorer, {**measured, "data_sha256": digest, "recipe": recipe.to_mapping()}
 
 
+def mask_of(recipe: PretrainRecipe) -> Mask:
+    """Return which inputs a recipe's networks do without."""
+    return Mask(lexical=recipe.lexical, phonetics=recipe.phonetics)
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -74,6 +80,7 @@ def _corpus(recipe: PretrainRecipe, human: Path | None, work: Path, processes: i
                 use="encoder",
                 noise=recipe.noise,
                 compound=recipe.compound,
+                reasons=recipe.reasons,
                 phrasebook=recipe.phrasebook,
                 templates=recipe.templates,
             ),
@@ -118,9 +125,7 @@ def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: P
     if finished.exists():
         encoder.load_state_dict(load_file(finished))
         return encoder.eval()
-    arrays = load_shards(shards)
-    if not recipe.lexical:
-        arrays["lexical"] = np.zeros_like(arrays["lexical"])
+    arrays = mask_of(recipe).arrays(load_shards(shards))
     steps_an_epoch = sum(1 for _ in _Sizes(arrays, recipe))
     total = steps_an_epoch * recipe.epochs
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -132,6 +137,7 @@ def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: P
         encoder.load_state_dict(load_file(checkpoint))
         average.load_state_dict(load_file(checkpoint))
         step = first_epoch * steps_an_epoch
+    half = recipe.bfloat16 and torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - without the instructions it is emulated, and slower
     encoder.train()
     for epoch in range(first_epoch, recipe.epochs):
         shown = time.monotonic()
@@ -139,8 +145,9 @@ def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: P
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
             seen = drop_names(batch, share=recipe.name_dropout, lexical_share=recipe.lexical_dropout, word_share=recipe.word_dropout)
-            output = encoder(seen["ids"], seen["ngrams"], seen["lexical"], seen["context"], seen["padding"])
-            loss, parts = reading_loss(output, seen, smoothing=recipe.label_smoothing)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+                output = encoder(seen["ids"], seen["ngrams"], seen["lexical"], seen["context"], seen["padding"])
+            loss, parts = reading_loss(output.float(), seen, smoothing=recipe.label_smoothing, refused_weight=recipe.refused_weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
@@ -191,11 +198,11 @@ class ChoiceRows:
     """[B, MOST_CANDIDATES + 2]"""
 
 
-def choice_rows(encoder: Encoder, made: list[Sample]) -> ChoiceRows:
-    """Run samples through the encoder and the resolver, and label the candidates that come out."""
+def choice_rows(encoder: Encoder, made: list[Sample], mask: Mask = Mask()) -> ChoiceRows:  # noqa: B008 - it is frozen
+    """Run samples through the encoder and the resolver, without the inputs that a mask hides, and label the candidates that come out."""
     features, missing, context, targets = [], [], [], []
     for sample in made:
-        observation = sample.observation()
+        observation = mask.observation(sample.observation())
         with torch.no_grad():
             output = encoder(
                 torch.from_numpy(observation.ids.astype(np.int64))[None],
@@ -243,12 +250,12 @@ def _join_rows(rows: list[ChoiceRows]) -> ChoiceRows:
     )
 
 
-def _choice_job(arguments: tuple[dict[str, Tensor], dict[str, Any], CorpusPlan, str]) -> ChoiceRows:
-    state, shape, plan, language = arguments
+def _choice_job(arguments: tuple[dict[str, Tensor], dict[str, Any], CorpusPlan, str, Mask]) -> ChoiceRows:
+    state, shape, plan, language, mask = arguments
     torch.set_num_threads(1)
     encoder = Encoder(**shape)
     encoder.load_state_dict(state)
-    return choice_rows(encoder.eval(), list(samples_of(plan, language)))
+    return choice_rows(encoder.eval(), list(samples_of(plan, language)), mask)
 
 
 def score(scorer: Scorer, rows: ChoiceRows) -> Tensor:
@@ -267,8 +274,16 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, processes: int, progress: 
             (
                 state,
                 shape,
-                CorpusPlan(seed=recipe.seed * 10_000 + 5_000 + part, homes=homes // parts, use=use, noise=0.3, templates=recipe.templates),
+                CorpusPlan(
+                    seed=recipe.seed * 10_000 + 5_000 + part,
+                    homes=homes // parts,
+                    use=use,
+                    noise=0.3,
+                    phrasebook=recipe.phrasebook,
+                    templates=recipe.templates,
+                ),
                 language,
+                mask_of(recipe),
             )
             for part in range(parts)
             for language in ("en", "zh")

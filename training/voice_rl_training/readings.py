@@ -22,7 +22,7 @@ from voice_rl_plugin.domain.frame import MOODS, OPERATIONS, PROPERTIES, Frame, S
 from voice_rl_plugin.domain.home import States
 from voice_rl_plugin.understanding.candidates import Option, amounts_of, clause_options
 from voice_rl_plugin.understanding.features import MAX_TOKENS, Observation, observe_words
-from voice_rl_plugin.understanding.frames import Logits, decode, softmax
+from voice_rl_plugin.understanding.frames import Logits, clause_share, decode, softmax
 from voice_rl_plugin.understanding.resolve import Situation
 from voice_rl_plugin.understanding.services import actions_for
 from voice_rl_plugin.understanding.text import tokenise
@@ -154,7 +154,8 @@ def _read_clause(
 
 def _clause_probabilities(guess: Logits, frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     part = slice(frame.start, frame.end)
-    return softmax(guess.moods[part].mean(0)), softmax(guess.operations[part].mean(0)), softmax(guess.properties[part].mean(0))
+    share = clause_share(guess.weights, frame.start, frame.end)
+    return softmax(share @ guess.moods[part]), softmax(share @ guess.operations[part]), softmax(share @ guess.properties[part])
 
 
 def _gold(options: Sequence[Option], key: str) -> Gold | None:

@@ -27,6 +27,8 @@ class PretrainRecipe:
     human: bool = True
     ngram_term: bool = True
     lexical: bool = True
+    phonetics: bool = True
+    """Whether the network sees how words sound, and names are found by it; `ablate` alone turns it off."""
     width: int = 128
     layers: int = 2
     dropout: float = 0.1
@@ -35,6 +37,12 @@ class PretrainRecipe:
     weight_decay: float = 0.01
     tokens_a_batch: int = 6144
     label_smoothing: float = 0.03
+    refused_weight: float = 1.0
+    """Weight of operation and property in sentences that ask for nothing."""
+    reasons: float = 0.2
+    """Share of the commands and wishes that are said with a reason."""
+    bfloat16: bool = True
+    """Whether the encoder is trained in half precision, where the processor has instructions for it."""
     name_dropout: float = 0.35
     lexical_dropout: float = 0.03
     word_dropout: float = 0.03

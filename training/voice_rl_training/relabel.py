@@ -61,6 +61,12 @@ class Logged:
     reward: float
     """In [-1, 1]."""
     propensity: float
+    outcome: str = "act"
+    stage: str = "policy"
+    choices: tuple[tuple[Action, ...], ...] = ()
+    """What the question offered, where it asked."""
+    right: tuple[Action, ...] | None = None
+    """What should have been done; () is to refuse, None is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +95,7 @@ def relabel(transitions: Iterable[Transition]) -> Relabelled:
             continue
         judged += 1
         done = label_of(transition, _actions(transition.actions), is_relabelled=False)
-        if transition.outcome == "act":
-            logged.append(Logged(label=done, reward=transition.reward, propensity=transition.propensity))
+        logged.append(_logged(transition, done, transition.reward))
         if transition.correction is None:
             continue
         right = _actions(transition.correction)
@@ -119,6 +124,18 @@ def label_of(transition: Transition, actions: tuple[Action, ...], *, is_relabell
         is_relabelled=is_relabelled,
         decision_id=transition.decision_id,
         decided_at=transition.decided_at,
+    )
+
+
+def _logged(transition: Transition, done: Label, reward: float) -> Logged:
+    return Logged(
+        label=done,
+        reward=reward,
+        propensity=transition.propensity,
+        outcome=transition.outcome,
+        stage=transition.stage,
+        choices=tuple(_actions(choice["actions"]) for choice in transition.choices),
+        right=None if transition.correction is None else _actions(transition.correction),
     )
 
 

@@ -34,8 +34,22 @@ def retraining_report(manifest: Mapping[str, Any], gate: GateReport) -> str:
         "",
         "Wrong actions come with the exact upper bound of their rate (Clopper-Pearson, 95 %).",
         "",
+        *_off_policy(metrics.get("off_policy", {})),
     ]
     return "\n".join(lines)
+
+
+def _off_policy(found: Mapping[str, Any]) -> list[str]:
+    """Return what the log itself says of the challenger; it may veto, never approve."""
+    if not found:
+        return []
+    figures = f"effective sample size {found['effective']:.0f}, support {found['support']:.3f}"
+    lines = [f"Off-policy, over {found['decisions']} judged decisions of the policy: {figures}; **{found['verdict']}**.", ""]
+    named = [(name, found[name]) for name in ("ips", "snips", "dr") if name in found]
+    if named:
+        lines += ["| estimator | mean reward | 95 % interval |", "| --- | ---: | --- |"]
+        lines += [f"| {name.upper()} | {one['value']:+.3f} | {one['low']:+.3f} to {one['high']:+.3f} |" for name, one in named] + [""]
+    return lines
 
 
 def _before_and_after(metrics: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore
 from voice_rl_plugin.understanding.features import FEATURE_VERSION
 from voice_rl_plugin.understanding.onnx_policy import READER_FILE, SCORER_FILE, OnnxPolicy, Policy
 from voice_rl_training.corpus.samples import Sample, Stage
+from voice_rl_training.decision_rows import LoggedSample
 from voice_rl_training.evaluation import (
     Case,
     Judged,
@@ -35,9 +36,10 @@ from voice_rl_training.evaluation import (
     hear_all,
     scorecard,
 )
-from voice_rl_training.finetune import Lesson, LoggedSample, blend, finetune
+from voice_rl_training.finetune import Lesson, blend, finetune
 from voice_rl_training.gate import GateReport, Pairs, judge_challenger
 from voice_rl_training.networks import Encoder, Scorer
+from voice_rl_training.ope import evaluate_on_log
 from voice_rl_training.readings import LabelledSample, observe_label, read_label
 from voice_rl_training.recipe import FinetuneRecipe
 from voice_rl_training.relabel import Label, Relabelled, relabel
@@ -151,7 +153,7 @@ def read_labels(relabelled: Relabelled, stage: Stage, policy: Policy, *, progres
     for one in relabelled.logged:
         sample = _read(one.label, stage, policy)
         if sample is not None:
-            logged.append(LoggedSample(sample=sample, reward=one.reward))
+            logged.append(LoggedSample(sample=sample, logged=one))
     return Read(samples=tuple(samples), logged=tuple(logged), unreadable=tuple(unreadable))
 
 
@@ -169,6 +171,7 @@ def retrain(
     now: float,
     promotes: bool = True,
     repeats: bool = False,
+    sign: Callable[[bytes], bytes] | None = None,
     progress: Progress,
 ) -> Outcome:
     """Make a challenger, compare it with the champion, and put it to work if it loses nothing.
@@ -181,6 +184,7 @@ def retrain(
         now: Unix seconds.
         promotes: whether a challenger that passes the gate becomes the champion.
         repeats: train even if the champion was made from the same labels.
+        sign: makes the signature of the new version's manifest.
         progress: told how far it is.
 
     Raises:
@@ -236,6 +240,7 @@ def retrain(
             "train_s": round(trained_s, 1),
             "total_s": round(time.perf_counter() - started, 1),
             "recipe": recipe.to_mapping(),
+            "off_policy": evaluate_on_log(experience.transitions, challenger, home).to_mapping(),
             "before": {name: scorecard(pair.champion).to_mapping() for name, pair in pairs.items()},
             "after": {name: scorecard(pair.challenger).to_mapping() for name, pair in pairs.items()},
         }
@@ -253,7 +258,7 @@ def retrain(
         }
         report = retraining_report(manifest, gate)
         (folder / "model_card.md").write_text(model_card(manifest), encoding="utf-8")
-        models.add(folder, manifest)
+        models.add(folder, manifest, sign=sign)
     promoted = promotes and gate.passed
     if promoted:
         models.promote(version, at=now)

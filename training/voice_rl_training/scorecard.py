@@ -21,6 +21,7 @@ from voice_rl_plugin.deciding.cases import Case, decide_case, judge, parse_cases
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.utterance import Utterance
@@ -32,8 +33,10 @@ from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
 from voice_rl_training.corpus.human import HumanSentence, read_sentences
 from voice_rl_training.peers import Peer, has_fallback, peers, versions
 
-OPEN_SETS = ("apartment", "house")
+OPEN_SETS = ("apartment", "house", "beyond")
 """The homes that may be looked at; the others are opened for a release alone."""
+BEYOND_SET = "beyond"
+"""Calls, messages, routes, translations and searches, all switched on; it has a section of its own."""
 OURS = "voice_rl"
 _LANGUAGES = {"en": "English", "zh": "Chinese"}
 _ACTING = ("command", "wish")
@@ -145,7 +148,9 @@ def measure(sets: Sequence[CaseSet], policy: OnnxPolicy, *, progress: Progress) 
     scores: list[Score] = []
     done = 0
     for one in sets:
-        answers: dict[str, Callable[[Case], tuple[Decision, float]]] = {OURS: _ours(one.home, policy)}
+        answers: dict[str, Callable[[Case], tuple[Decision, float]]] = {
+            OURS: _ours(one.home, policy, beyond=SERVICES if one.name == BEYOND_SET else ())
+        }
         answers |= {name: _theirs(make(one.home)) for name, make in peers(one.home).items()}
         for case in one.cases:
             for system, answer in answers.items():
@@ -168,8 +173,8 @@ def measure(sets: Sequence[CaseSet], policy: OnnxPolicy, *, progress: Progress) 
     return tuple(scores)
 
 
-def _ours(home: Home, policy: OnnxPolicy) -> Callable[[Case], tuple[Decision, float]]:
-    decider = Decider(policy=policy, home=home, memory=Memory())
+def _ours(home: Home, policy: OnnxPolicy, *, beyond: Sequence[str] = ()) -> Callable[[Case], tuple[Decision, float]]:
+    decider = Decider(policy=policy, home=home, memory=Memory(), beyond=beyond)
 
     def answer(case: Case) -> tuple[Decision, float]:
         started = time.perf_counter()
@@ -325,6 +330,7 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
         picture: the chart's path beside the page.
         lists_sentences: whether to print what went wrong; off for a set that is to stay unseen.
     """
+    indoors = _indoors(measured.scores)
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     parts = [
         "# Scorecard against the peers",
@@ -334,12 +340,13 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
         "" if has_fallback() else "`gazetteer-matcher` was not installed (`pip install gazetteer-matcher`): hassil stands alone here.",
         _closing_words(measured.names),
         "## Summary",
-        _summary(measured.scores),
+        _summary(indoors),
         f"![Right, asked, refused and wrong, by system and language]({picture})" if picture else "",
         _LATENCY,
     ]
     for language, title in _LANGUAGES.items():
-        parts += [f"## {title}, by group", _by_group([score for score in measured.scores if score.language == language])]
+        parts += [f"## {title}, by group", _by_group([score for score in indoors if score.language == language])]
+    parts += _beyond_section([score for score in measured.scores if score.set_name == BEYOND_SET])
     if measured.human:
         parts += ["## Human sentences", _HUMAN, _human_table(measured.human)]
     for system in _systems(measured.scores) if lists_sentences else ():
@@ -348,6 +355,23 @@ def to_markdown(measured: Measured, *, command: str, date: str, picture: str | N
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _indoors(scores: Iterable[Score]) -> list[Score]:
+    return [score for score in scores if score.set_name != BEYOND_SET]
+
+
+def _beyond_section(scores: Sequence[Score]) -> list[str]:
+    if not scores:
+        return []
+    parts = ["## Beyond the house", _BEYOND, _summary(scores)]
+    for language, title in _LANGUAGES.items():
+        parts += [f"### {title}", _by_group([score for score in scores if score.language == language])]
+    return parts
+
+
+_BEYOND = (
+    "Calls, messages, routes, translations, the weather elsewhere and restaurants, all switched on, beside sentences that only sound like them.\n"
+    "The peers have no such intents: for them only the refusals, the weather and the commands for the house can be right. None of this is in the summary."
+)
 _ABOUT = (
     "**Who wrote the sentences.** This project's own authors wrote the homes and the cases, and their wanted answers follow this project's\n"
     "conventions: to ask when several devices fit, to ask before anything risky, to refuse what is for later or negated. Nobody who uses a\n"
@@ -480,6 +504,7 @@ _WORDS = {"right": "right", "asked": "asked", "refused": "refused", "wrong_actio
 
 def draw(scores: Sequence[Score], path: Path) -> None:
     """Write the bar chart: a bar for each language and system, its parts in per cent of the cases."""
+    scores = _indoors(scores) or scores
     systems = _systems(scores)
     rows = [(language, system) for language in _LANGUAGES for system in systems]
     rows = [row for row in rows if any((score.language, score.system) == row for score in scores)]

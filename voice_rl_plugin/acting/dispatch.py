@@ -13,6 +13,7 @@ from voice_rl_plugin.acting.effects import Effect, expected_effect
 from voice_rl_plugin.acting.executor import OutgoingMessage, Progress, Settlement
 from voice_rl_plugin.acting.steps import StateUnknownError, Step, make_steps, topic_of
 from voice_rl_plugin.acting.undo import Snapshot, Undo, take_snapshot, undo_actions
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState, States
 from voice_rl_plugin.errors import MessageError
@@ -40,20 +41,37 @@ class _Running:
     already: set[tuple[int, str]]
     failed: dict[int, str] = field(default_factory=dict)
     """Errors by step."""
+    accepted: set[int] = field(default_factory=set)
+    """Steps with a good result whose effect was not seen yet."""
 
 
 class DispatchExecutor:
-    """Publishes the steps of a decision in order and watches for results and effects."""
+    """Publishes the steps of a decision in order and watches for results and effects.
+
+    Args:
+        prefix: of the topics.
+        freshness_s: how long a decision may be carried out.
+        answer_s: how long a device has to answer or to show the effect.
+        already_s: when a device that already was in the wanted state counts as done.
+        results_suffice: whether a good result counts without its effect; otherwise it only does where no effect can be seen.
+    """
 
     name = "dispatch"
 
     def __init__(
-        self, *, prefix: str = "voice_rl", freshness_s: float = FRESHNESS_S, answer_s: float = ANSWER_S, already_s: float = ALREADY_S
+        self,
+        *,
+        prefix: str = "voice_rl",
+        freshness_s: float = FRESHNESS_S,
+        answer_s: float = ANSWER_S,
+        already_s: float = ALREADY_S,
+        results_suffice: bool = True,
     ) -> None:
         self._prefix = prefix
         self._freshness_s = freshness_s
         self._answer_s = answer_s
         self._already_s = min(already_s, answer_s)
+        self._results_suffice = results_suffice
         self._running: dict[str, _Running] = {}
         self._next_due = float("inf")
         """Nothing that runs is due earlier."""
@@ -101,7 +119,11 @@ class DispatchExecutor:
         if running is None or step not in running.awaited or step in running.failed:
             return Progress()
         if is_ok:
-            del running.awaited[step]
+            unseen = {} if self._results_suffice else _still_to_see(running, step)
+            running.awaited[step] = unseen
+            running.accepted.add(step)
+            if not unseen:
+                del running.awaited[step]
         else:
             running.failed[step] = error or "refused"
         return Progress(settled=self._settle(running, now))
@@ -169,7 +191,7 @@ class DispatchExecutor:
         silent = silent or any(not running.awaited[number] for number in open_steps)
         if not running.failed and not silent:
             return (Settlement(decision_id=running.decision_id, outcome="done", settled_at=now),)
-        error = next(iter(running.failed.values()), "no_answer")
+        error = next(iter(running.failed.values()), "unseen" if open_steps <= running.accepted else "no_answer")
         return (
             Settlement(
                 decision_id=running.decision_id, outcome="failed", failed_targets=tuple(sorted(missing)), error=error, settled_at=now
@@ -178,8 +200,10 @@ class DispatchExecutor:
 
 
 def _words_for(step: Step, decision: Decision) -> dict[str, str]:
-    """Return what was said, for a conversation agent; nobody else gets the words."""
-    return {"text": decision.utterance.text, "language": decision.language} if step.action.domain == "intent" else {}
+    """Return what was said, for a conversation agent, and the language, for who answers beyond the house; nobody else gets the words."""
+    if step.action.domain == "intent":
+        return {"text": decision.utterance.text, "language": decision.language}
+    return {"language": decision.language} if step.action.service in SERVICES else {}
 
 
 def _watch(decision_id: str, steps: tuple[Step, ...], states: States, now: float) -> _Running:
@@ -193,6 +217,13 @@ def _watch(decision_id: str, steps: tuple[Step, ...], states: States, now: float
         if effect.is_seen_in(states.get(target))
     }
     return _Running(decision_id=decision_id, steps=steps, started_at=now, awaited=awaited, already=already)
+
+
+def _still_to_see(running: _Running, step: int) -> dict[str, Effect]:
+    """Return the effects that a good result does not stand for: those that the states can show and did not show yet."""
+    return {
+        target: effect for target, effect in running.awaited[step].items() if effect.can_be_seen and (step, target) not in running.already
+    }
 
 
 def _settled(decision_id: str, outcome: str, now: float, *, error: str, targets: tuple[str, ...]) -> Progress:

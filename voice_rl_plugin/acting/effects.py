@@ -80,6 +80,11 @@ class Effect:
     """All must hold; none at all means that any change will do."""
     before: EntityState | None = None
 
+    @property
+    def can_be_seen(self) -> bool:
+        """Whether a state tells this effect from its absence: a scene shows nothing, and an assumed state only what was asked for."""
+        return bool(self.tests) and not (self.before is not None and self.before.attributes.get("assumed_state"))
+
     def is_seen_in(self, state: EntityState | None) -> bool:
         """Whether a state shows this effect; an unknown state shows nothing."""
         if state is None:

@@ -37,7 +37,9 @@ class Settlement:
     failed_targets: tuple[str, ...] = ()
     """Entity ids, or services without an entity, that did not answer or were refused."""
     error: str | None = None
-    """`no_answer`, `expired`, `state_unknown`, `bad_topic`, or the words of the result."""
+    """`no_answer`, `unseen`, `unreachable`, `expired`, `state_unknown`, `not_allowed`, `bad_topic`, or the words of the result."""
+    speech: str | None = None
+    """What Home Assistant answered to a sentence that was handed over to it."""
     settled_at: float = 0.0
     """Unix seconds."""
 

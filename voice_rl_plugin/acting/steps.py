@@ -58,7 +58,7 @@ _INTENT = re.compile(r"[A-Za-z0-9_]+")
 _ENTITY_ID = re.compile(r"\w+\.\w+")
 _NOT_REPEATABLE = re.compile(
     r".*\.toggle|.*_(up|down|next_track|previous_track)|.*\.(increase|decrease)_\w+|(script|button|input_button)\..*|"
-    r"intent\..*|lock\.(unlock|open)|alarm_control_panel\..*|media_player\.play_media|media_player\.media_play_pause"
+    r"intent\..*|(phone|navigation|translate|search)\..*|lock\.(unlock|open)|alarm_control_panel\..*|media_player\.play_media|media_player\.media_play_pause"
 )
 
 

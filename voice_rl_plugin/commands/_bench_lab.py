@@ -140,7 +140,7 @@ def open_lab(
         written: dict[str, Any] = {
             "mqtt": {"host": host, "port": port, "prefix": prefix, "client_id": f"{prefix}_daemon", "session_expiry_s": 0},
             "home": {"file": str(folder / "home.json"), "states_topic": f"{prefix}/state/#"},
-            "doors": {"rate_per_s": 1_000_000, "burst": 1_000_000},
+            "doors": {"rate_per_s": 1_000_000, "burst": 1_000_000, "discovery": False},
             "store": {"path": str(folder / "store")},
             "models": {"path": str(folder / "models")},
         }

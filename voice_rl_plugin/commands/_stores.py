@@ -10,6 +10,7 @@ from typing import Any
 from voice_rl_plugin.config import load_config
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
+from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
 
 Run = Callable[[argparse.Namespace], int]
@@ -52,8 +53,10 @@ def open_store(args: argparse.Namespace) -> ExperienceStore:
 
 
 def open_models(args: argparse.Namespace) -> ModelStore:
-    """Open the model store."""
-    return ModelStore(Path(args.models) if args.models else load_config(args.config).models.path, probe=probe_in_child)
+    """Open the model store; with a configured public key it serves only what is signed."""
+    config = load_config(args.config).models
+    check = signature_check(config.public_key_file)
+    return ModelStore(Path(args.models) if args.models else config.path, probe=probe_in_child, check_signature=check)
 
 
 def in_words(actions: Iterable[Action]) -> str:

@@ -13,6 +13,7 @@ import yaml
 from voice_rl_plugin.deciding.cases import Case, decide_case, judge, parse_cases, upper_bound
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.errors import ConfigError
 from voice_rl_plugin.homes.file import load_home
@@ -51,10 +52,13 @@ def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", type=Path, required=True, help="the home file (YAML or JSON)")
     parser.add_argument("--model", type=Path, default=BASE_FOLDER, help="a model folder (default: the shipped base model)")
+    parser.add_argument(
+        "--beyond", action="store_true", help="switch on everything beyond the house: calls, routes, translations, searches"
+    )
 
 
 def _decider(args: argparse.Namespace) -> Decider:
-    return Decider(policy=OnnxPolicy.load(args.model), home=load_home(args.home), memory=Memory())
+    return Decider(policy=OnnxPolicy.load(args.model), home=load_home(args.home), memory=Memory(), beyond=SERVICES if args.beyond else ())
 
 
 def run_decide(args: argparse.Namespace) -> int:
@@ -99,7 +103,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     decider = _decider(args)
     try:
         document = yaml.safe_load(args.cases.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{args.cases}: cannot be read as YAML: {error}") from error
     cases = parse_cases(document, decider.home, where=str(args.cases))
     results: list[tuple[Case, Decision, str]] = []

@@ -1,4 +1,4 @@
-"""`voice-rl models list|show|import|promote|rollback|verify`: which brain is in use, and how to go back."""
+"""`voice-rl models list|show|import|promote|rollback|shadow|verify`: which brain is in use, and how to go back."""
 
 import argparse
 import time
@@ -7,11 +7,12 @@ from typing import Any
 
 from voice_rl_plugin.commands._stores import add_command, add_family, at, open_models, print_json
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.models import BASE
 
 
 def add_parsers(subparsers: Any) -> None:
     """Add the family."""
-    actions = add_family(subparsers, "models", "list, show, import, promote, roll back or verify models", "voice-rl models list")
+    actions = add_family(subparsers, "models", "list, show, import, promote, roll back, shadow or verify models", "voice-rl models list")
     listing = add_command(actions, "list", "print every version", run=_list, place="models", example="voice-rl models list --json")
     listing.add_argument("--json", action="store_true", help="print JSON, one version a line")
     show = add_command(
@@ -46,8 +47,22 @@ def add_parsers(subparsers: Any) -> None:
         place="models",
         example="voice-rl models rollback",
     )
+    shadow = add_command(
+        actions,
+        "shadow",
+        "run a version silently beside the champion; `off` ends it",
+        run=_shadow,
+        place="models",
+        example="voice-rl models shadow 2026-11-23-1  # how it goes is on <prefix>/model",
+    )
+    shadow.add_argument("version", metavar="VERSION", help="a version, or off")
     verify = add_command(
-        actions, "verify", "check every byte of a version, or of all", run=_verify, place="models", example="voice-rl models verify base"
+        actions,
+        "verify",
+        "check every byte, and the signature where a key is configured, of a version or of all",
+        run=_verify,
+        place="models",
+        example="voice-rl models verify base",
     )
     verify.add_argument("version", metavar="VERSION", nargs="?", help="all when missing")
 
@@ -77,6 +92,9 @@ def _show(args: argparse.Namespace) -> int:
         print_json(manifest.to_mapping())
         return 0
     print(f"version     {version}{' (champion)' if version == store.champion_version() else ''}")
+    trial = store.trial()
+    if trial is not None and trial.version == version:
+        print(f"trial       since {at(trial.since)}; {trial.former} comes back by itself if people deny this one more often")
     print(f"parent      {manifest.parent or '-'}")
     print(f"created     {at(manifest.created_at)}")
     print(f"gate        {', '.join(f'{key}={value}' for key, value in sorted(manifest.gate.items())) or '-'}")
@@ -104,6 +122,13 @@ def _rollback(args: argparse.Namespace) -> int:
     return 0
 
 
+def _shadow(args: argparse.Namespace) -> int:
+    version = None if args.version == "off" else args.version
+    open_models(args).challenge(version)
+    print("nothing runs in shadow any more" if version is None else f"{version} runs in shadow beside the champion")
+    return 0
+
+
 def _verify(args: argparse.Namespace) -> int:
     store = open_models(args)
     is_sound = True
@@ -114,5 +139,6 @@ def _verify(args: argparse.Namespace) -> int:
             is_sound = False
             print(f"{version}: {error}")
         else:
-            print(f"{version}: every byte is as its manifest says")
+            is_signed = store.needs_signature and version != BASE
+            print(f"{version}: every byte is as its manifest says{', and its signature is right' if is_signed else ''}")
     return 0 if is_sound else 1

@@ -9,16 +9,22 @@ from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.parts import HomeSource
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.upkeep import StoreHealth
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker
+from voice_rl_plugin.errors import StoreError
 from voice_rl_plugin.learning.store import ExperienceStore
 
 
 class Announcement:
-    """Publishes status, health, model, metrics, learning and train; each only when it has changed."""
+    """Publishes the device, health, model, metrics, learning, train and status; each only when it has changed.
+
+    `count_week` tells what was decided and said of it in the last seven days; `device` is the topic and the payload of Home Assistant's
+    discovery, None when that is switched off; the others are parts of the daemon.
+    """
 
     def __init__(
         self,
@@ -32,6 +38,9 @@ class Announcement:
         executor: str,
         store: ExperienceStore,
         executions: Callable[[], int],
+        count_week: Callable[[], Mapping[str, int]],
+        device: tuple[str, bytes] | None,
+        home_assistant: HomeSource | None = None,
     ) -> None:
         self._brain = brain
         self._broker = broker
@@ -40,6 +49,10 @@ class Announcement:
         self._counters = counters
         self._mode = mode
         self._executor = executor
+        self._count_week = count_week
+        self._week: Mapping[str, int] = {}
+        self._device = device
+        self._home_assistant = home_assistant
         self._store = store
         self._executions = executions
         self._store_health = StoreHealth()
@@ -60,11 +73,11 @@ class Announcement:
         Args:
             training: how the training goes, as `<prefix>/train` shows it.
         """
-        counts = self._broker.counts
-        metrics = self._counters.to_payload() | {"dropped": counts.dropped, "refused": counts.refused, "reconnects": counts.reconnects}
+        if self._device is not None:
+            self._outlet.keep_at(*self._device)
         self._outlet.keep("health", native.encode(self._health(self._surroundings.home)))
-        self._outlet.keep("model", native.encode(self._model(training)))
-        self._outlet.keep("metrics", native.encode(metrics))
+        self._outlet.keep("model", native.encode(self._model()))
+        self._outlet.keep("metrics", native.encode(self._metrics()))
         self._outlet.keep("learning", self._mode.value.encode())
         self._outlet.keep("train", native.encode(training))
         self._outlet.keep("status", b"online")
@@ -79,11 +92,13 @@ class Announcement:
 
     def _health(self, home: Home) -> dict[str, Any]:
         version = self._brain.version
+        is_cut_off = self._home_assistant is not None and not self._home_assistant.is_connected
         return {
-            "status": "ok" if version is not None and home.entities else "degraded",
+            "status": "ok" if version is not None and home.entities and not is_cut_off else "degraded",
             "version": __version__,
             "model": version or "no model: every command is refused",
             "home": {"areas": len(home.areas), "entities": len(home.exposed)},
+            **({} if self._home_assistant is None else {"home_assistant": self._home_assistant.status}),
             "executor": self._executor,
             "damaged_stores": [path.name for path in self._store.moved_aside],
             "store": self._store_to_payload(),
@@ -106,11 +121,29 @@ class Announcement:
         told = self._counters.drops() | {name: count for name, count in found.items() if count}
         return told if self._broker_dropped is None else told | {"broker_dropped": self._broker_dropped}
 
-    def _model(self, training: Mapping[str, Any]) -> dict[str, Any]:
-        installed, versions = self._brain.version, self._brain.versions
+    def _metrics(self) -> dict[str, Any]:
+        counts = self._broker.counts
+        try:
+            self._week = self._count_week()
+        except StoreError as error:  # the last count holds
+            self._outlet.note(str(error))
         return {
-            "installed_version": installed,
-            "latest_version": versions[-1] if len(versions) > 1 else installed,
-            "in_progress": training.get("phase") not in ("idle", "done"),
-            "release_summary": str(training.get("result") or ""),
+            **self._counters.to_payload(),
+            "dropped": counts.dropped,
+            "refused": counts.refused,
+            "reconnects": counts.reconnects,
+            "last_7_days": dict(self._week),
+        }
+
+    def _model(self) -> dict[str, Any]:
+        installed, latest = self._brain.version, self._brain.latest_version
+        trial, shadow = self._brain.trial, self._brain.shadow
+        ended = trial.to_sentence() if trial is not None and trial.state == "rolled_back" else ""
+        return {
+            "installed_version": installed or "",
+            "latest_version": latest,
+            "in_progress": self._brain.is_loading,
+            "release_summary": ended or self._brain.summary(latest),
+            "canary": None if trial is None else trial.to_payload(),
+            "shadow": None if shadow is None else shadow.to_payload(),
         }

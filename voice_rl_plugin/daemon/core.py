@@ -9,8 +9,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from voice_rl_plugin import __version__
+from voice_rl_plugin.config import Config
 from voice_rl_plugin.daemon.announcement import Announcement
 from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.clock import SteadyClock
@@ -19,21 +22,28 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
+from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.limits import RateLimit
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet, internal_error
 from voice_rl_plugin.daemon.parts import Parts
 from voice_rl_plugin.daemon.reload import Loaded
+from voice_rl_plugin.daemon.shadow import Challenger
+from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.training import IDLE, Training
 from voice_rl_plugin.daemon.upkeep import DAY_S, StoreHealth, Upkeep
 from voice_rl_plugin.deciding.safety import any_risky
+from voice_rl_plugin.deciding.turn import Heard
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
-from voice_rl_plugin.errors import BrokerError, MessageError, StoreError, VoiceRlError
+from voice_rl_plugin.doors.discovery import device_payload, device_topic, encode_device
+from voice_rl_plugin.doors.request import Answer, Request
+from voice_rl_plugin.errors import BrokerError, LinkError, MessageError, StoreError, VoiceRlError
+from voice_rl_plugin.homes.home_assistant import Answered, HomeLearned, LinkLost, LinkUp, News, StatesSeen, Trouble
 from voice_rl_plugin.homes.statestream import StateChange
-from voice_rl_plugin.learning.attribution import UndoWatch
+from voice_rl_plugin.learning.attribution import Context, UndoWatch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,9 +59,12 @@ LOOK_S = 0.2
 METRICS_S = 10.0
 NOTICE_S = 1.0
 """A new problem, or something dropped, is on the health topic this soon."""
+WEEK_S = 7 * 86400.0
 STORE_RETRY_S = 1.0
 MAX_DEFERRED = 15
 """Unacknowledged messages while the store cannot be written; the broker sends at most 20 at a time."""
+MAX_JOBS = 100
+"""While so many jobs wait, a request of a door is answered that we are busy, and not taken."""
 HOME_ASSISTANT_STATUS = "homeassistant/status"
 BROKER_DROPPED = "$SYS/broker/publish/messages/dropped"
 """What mosquitto has dropped for all its clients: without it nobody learns of what overflowed there."""
@@ -70,10 +83,20 @@ class Daemon:
         self._outlet = outlet = Outlet(parts.broker, prefix=config.mqtt.prefix, counters=counters)
         self._mode = mode = LearningMode(parts.store.path.parent / "learning_mode", default=config.learning.mode)
         self._surroundings = surroundings = Surroundings(
-            config.store.path, states_topic=config.home.states_topic, file_home=parts.file_home, risky=frozenset(config.safety.risky)
+            config.store.path,
+            states_topic=config.home.states_topic,
+            file_home=parts.file_home,
+            risky=frozenset(config.safety.risky),
+            has_registry=parts.home_assistant is not None,
         )
         self._conversations = Conversations()
-        self._brain = Brain(parts, outlet=outlet, home=surroundings.home, on_loaded=lambda loaded: self._later(self._take_champion, loaded))
+        self._brain = Brain(
+            parts,
+            outlet=outlet,
+            home=surroundings.home,
+            on_loaded=lambda loaded: self._later(self._take_champion, loaded),
+            on_challenger=lambda loaded: self._later(self._take_challenger, loaded),
+        )
         self._execution = Execution(
             parts.executor,
             broker=parts.broker,
@@ -108,6 +131,17 @@ class Daemon:
             mode=mode,
             clock=self._clock,
         )
+        self._hermes = HermesDesk(
+            config.doors.hermes,
+            hear=self._hear,
+            feedback=self._feedback,
+            surroundings=surroundings,
+            outlet=outlet,
+            counters=counters,
+            clock=self._clock,
+            check_rate=lambda source: self._check_rate("command", source, self._clock.mono()),
+            freshness_s=self._freshness_s,
+        )
         self._announcement = Announcement(
             brain=self._brain,
             broker=parts.broker,
@@ -118,7 +152,12 @@ class Daemon:
             executor=parts.executor.name,
             store=parts.store,
             executions=lambda: self._execution.running,
+            count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
+            device=_device_of(config),
+            home_assistant=parts.home_assistant,
         )
+        self._home_assistant = parts.home_assistant
+        self._on_answer = parts.on_answer
         keep_days = config.store.retention_days
         self._upkeep = Upkeep(
             parts.store.path.parent,
@@ -135,6 +174,7 @@ class Daemon:
             models=config.models.path,
             report=lambda progress: self._later(self._report_training, progress),
         )
+        self._doors = [make(self.ask) for make in parts.make_doors]
         self._train_state: Mapping[str, Any] = IDLE
         self._seen = native.SeenIds()
         self._undo_watch = UndoWatch()
@@ -156,9 +196,12 @@ class Daemon:
 
         Raises:
             BrokerError: another program uses our client id.
+            ConfigError: a door cannot be opened.
         """
         self._start()
         try:
+            for door in self._doors:
+                door.start()
             while not self._stop.is_set():
                 self._step()
         finally:
@@ -169,14 +212,23 @@ class Daemon:
         self._stop.set()
         self._broker.wake()
 
+    def ask(self, request: Request) -> None:
+        """Have a request answered; called from the threads of doors."""
+        if len(self._jobs) < MAX_JOBS:
+            self._later(self._take_request, request)
+        elif request.claim():
+            request.reply(Answer(text=sentence("busy", request.language)))
+
     def _start(self) -> None:
         self._brain.load()
         if self._mode.stores:
             self._outlet.guard(self._surroundings.keep)
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
-        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS])
+        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.subscribe([BROKER_DROPPED], is_optional=True)
         self._broker.start()
+        if self._home_assistant is not None:
+            self._home_assistant.start(self._broker.wake)
         self._outlet.guard(lambda: self._decisions.recover(freshness_s=self._config.doors.freshness_s))
         self._upkeep.start()
         gc.freeze()  # what is there now stays: the collector need not look through the model and the home again
@@ -198,6 +250,7 @@ class Daemon:
     def _tick(self, *, is_idle: bool) -> None:
         if self._watchdog is not None:
             self._watchdog.beat("online" if self._broker.is_connected else "waiting for the broker")
+        self._hear_home_assistant()
         if self._broker.is_taken_over:
             raise BrokerError("another program uses our client id; give each daemon its own mqtt.client_id")
         if self._broker.connections != self._connections:
@@ -205,7 +258,7 @@ class Daemon:
             self._outlet.forget_kept()
             self._announce()
             self.is_ready.set()
-        while self._jobs:
+        for _ in range(len(self._jobs)):  # what comes meanwhile waits, so that no door keeps the loop from the broker
             job, argument = self._jobs.popleft()
             self._outlet.guard(lambda job=job, argument=argument: job(argument))  # type: ignore[misc]
         self._execution.tick()
@@ -230,6 +283,7 @@ class Daemon:
                 self._outlet.guard(self._brain.reload_memory)
         if mono - self._metrics_at >= METRICS_S:
             self._metrics_at = mono
+            self._look_at_trial()
             self._announce()
 
     def _retry_deferred(self) -> None:
@@ -244,7 +298,11 @@ class Daemon:
     def _close(self) -> None:
         if self._watchdog is not None:
             self._watchdog.stop()
+        for door in self._doors:
+            self._outlet.guard(door.stop)
         self._outlet.guard(self._training.close)
+        if self._home_assistant is not None:
+            self._outlet.guard(self._home_assistant.stop)
         self._outlet.guard(self._upkeep.close)
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
@@ -292,9 +350,14 @@ class Daemon:
             self.counters.count("retained_ignored")
             _LOGGER.warning("a retained message on %s was ignored; clear it, and publish inputs without retain", topic)
             return
+        if topic in self._hermes.topics:
+            self._hermes.take(message)
+            return
         name, _, level = key.partition("/")
         if name == "command":
             self._command(message, level or None)
+        elif key == "ask":
+            self._ask(message)
         elif name == "confirm":
             self._confirm(message, level or None)
         elif key == "result":
@@ -316,11 +379,7 @@ class Daemon:
         utterance = native.parse_command(message.payload, area=level, home=self._surroundings.home)
         now, mono, waited_s = self._clock.now(), self._clock.mono(), self._clock.waited_s(message)
         self._check_rate("command", utterance.place, mono)
-        try:
-            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._freshness_s())
-        except MessageError:
-            self.counters.count("stale")
-            raise
+        self._check_fresh(utterance, now=now, waited_s=waited_s)
         if self._is_duplicate(utterance, message):
             self.counters.count("duplicates")
             return
@@ -328,7 +387,7 @@ class Daemon:
         if name is not None:
             self._seen.add(name, mono)
         try:
-            self._hear(utterance, message, mono)
+            self._hear(utterance, message)
         except StoreError:
             self._seen.forget(name or "")
             raise
@@ -338,17 +397,69 @@ class Daemon:
         freshness_s = self._config.doors.freshness_s
         return freshness_s * BUSY_SHARE if self._broker.waiting >= BUSY_WAITING else freshness_s
 
-    def _hear(self, utterance: Utterance, message: Message, mono: float) -> None:
+    def _ask(self, message: Message) -> None:
+        """Take an utterance whose sender speaks the answer itself; it gets one, whatever happens."""
+        fields = native.parse_ask(message.payload, home=self._surroundings.home)
+        question = str(fields["id"])
+        if self._is_repeated(question, "assist"):
+            self.counters.count("duplicates")
+            return
+        self._seen.add(f"assist:{question}", self._clock.mono())
+        request = Request(door="assist", fields=fields, forwards=True, received_at=message.received_at)
+        request.answer.add_done_callback(lambda answered: self._outlet.answer(question, answered.result()))
+        wrong = "failed"
+        try:
+            utterance = native.parse_command(native.encode(fields), area=None, home=self._surroundings.home)
+            self._check_rate("command", utterance.place, self._clock.mono())
+            wrong = "expired"
+            self._check_fresh(utterance, now=self._clock.now(), waited_s=self._clock.waited_s(message))
+        except MessageError:
+            request.reply(Answer(text=sentence(wrong, request.language)))
+            raise
+        self._take_request(request)
+
+    def _check_fresh(self, utterance: Utterance, *, now: float, waited_s: float) -> None:
+        try:
+            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._freshness_s())
+        except MessageError:
+            self.counters.count("stale")
+            raise
+
+    def _take_request(self, request: Request) -> None:
+        """Take an utterance whose door waits for the answer; one that it waits for no longer is dropped."""
+        if not request.claim():
+            self.counters.count("stale")
+            return
+        language = request.language
+        request.late_answer = Answer(text=sentence("busy", language))
+        try:
+            with self._outlet.replies.about(request, nothing=sentence("nothing", language), failed=sentence("failed", language)):
+                utterance = native.parse_command(native.encode(request.fields), area=None, home=self._surroundings.home)
+                # Not by session: whoever connects anew has a new one.
+                self._check_rate("command", f"{request.door} {utterance.satellite_id or utterance.area or ''}".strip(), self._clock.mono())
+                message = Message(topic=request.door, payload=b"", received_at=request.received_at)
+                self._hear(replace(utterance, door=request.door), message)
+        except VoiceRlError as error:
+            self.counters.count("malformed" if isinstance(error, MessageError) else "errors")
+            _LOGGER.debug("a request through %s failed: %s", request.door, error)
+            self._outlet.report(error, request.door)
+
+    def _hear(self, utterance: Utterance, message: Message, admits: Callable[[Heard], bool] = lambda _: True) -> None:
+        mono = self._clock.mono()
         turn = self._conversations.turn(utterance, now=mono)
         was_asked = turn is not None and turn.awaits_answer
         heard = self._decisions.hear(utterance)
+        if not admits(heard):
+            return
         if heard.feedback is not None:
             self._feedback.take_spoken(heard.feedback, heard.decision, utterance)
+            self._look_at_trial()
         if heard.decision is None:
             return
         if heard.decision.outcome == "act" and not was_asked and any_risky(heard.decision.actions, self._surroundings.home):
             raise VoiceRlError("a risky action was decided without a question; it was not carried out")
-        self._decisions.carry_out(heard.decision, message=message)
+        corrects = heard.feedback.decision_id if heard.feedback is not None and heard.feedback.correction else None
+        self._decisions.carry_out(heard.decision, message=message, corrects=corrects)
 
     def _confirm(self, message: Message, level: str | None) -> None:
         confirmation = native.parse_confirm(message.payload, area=level, home=self._surroundings.home)
@@ -368,6 +479,7 @@ class Daemon:
                 raise MessageError(f"confirm: decision_id: no decision {confirmation.decision_id!r:.60} is known; it may have been erased")
             exchange = Exchange(decision=decision, at=float("-inf"), is_answered=True)
         self._feedback.judge(confirmation, exchange, message, is_late=is_late)
+        self._look_at_trial()
         if confirmation.id is not None:
             self._seen.add(f"confirm:{confirmation.id}", mono)
         self._outlet.respond(message, {"decision_id": exchange.decision.id, "verdict": confirmation.verdict, "accepted": True})
@@ -386,6 +498,15 @@ class Daemon:
         except StoreError:
             return False
 
+    def _is_repeated(self, utterance_id: str, door: str) -> bool:
+        """Whether an utterance with this id was heard at this door before."""
+        if self._seen.has(f"{door}:{utterance_id}", self._clock.mono()):
+            return True
+        try:
+            return self._store.decision_of_utterance(utterance_id, door=door, now=self._clock.now()) is not None
+        except StoreError:
+            return False
+
     def _check_rate(self, kind: str, source: str, mono: float) -> None:
         if not self._is_retrying and not self._rates[kind].allows(source, mono):
             self.counters.count("throttled")
@@ -396,11 +517,60 @@ class Daemon:
     # Home and states
 
     def _take_home(self, message: Message) -> None:
+        if not message.payload:  # cleared: what was told last still holds
+            return
         self._surroundings.take_home(native.parse_home(message.payload, max_bytes=self._config.mqtt.max_payload_bytes))
+        self._use_home()
+
+    def _use_home(self) -> None:
         self._brain.set_home(self._surroundings.home)
         self._announce()
         if self._mode.stores:
             self._surroundings.keep()
+
+    def _hear_home_assistant(self) -> None:
+        """Take what Home Assistant told over its own connection."""
+        while self._home_assistant is not None and (news := self._home_assistant.take()) is not None:
+            self._outlet.guard(lambda news=news: self._take_news(news))  # type: ignore[misc]
+
+    def _take_news(self, news: News) -> None:
+        match news:
+            case HomeLearned():
+                self._take_registry(news)
+            case StatesSeen():
+                for one in news.seen:
+                    change = self._surroundings.take_told(one.entity_id, one.state)
+                    if change is None or change.after is None:
+                        continue
+                    self._execution.take_state(change.entity_id, change.after)
+                    if not news.is_first:
+                        self._look_for_undo(change, Context(user_id=one.user_id, parent_id=one.parent_id))
+            case Answered():
+                if self._on_answer is not None:
+                    answer = self._on_answer(news.number, is_ok=news.is_ok, result=news.result, error=news.error, now=self._clock.now())
+                    self._execution.take(answer)
+            case LinkUp():
+                self._announce()
+            case LinkLost():
+                self._surroundings.forget_told()
+                self._undo_watch.restart(self._clock.now())
+                self._announce()
+            case Trouble():
+                self._outlet.report(LinkError(news.text), "")
+                self._announce()
+
+    def _take_registry(self, news: HomeLearned) -> None:
+        former = self._surroundings.home
+        if not self._surroundings.take_registry(news.home):
+            self._announce()
+            return
+        here, before = ({one.id for one in home.exposed} for home in (self._surroundings.home, former))
+        gone = before - here - news.renamed.keys()
+        _LOGGER.info("the home has changed: %d devices came, %d went, %d were renamed", len(here - before), len(gone), len(news.renamed))
+        for entity_id in self._brain.remembered_targets & (gone | news.renamed.keys()):
+            what = f"is {news.renamed[entity_id]} now" if entity_id in news.renamed else "is gone, or not exposed any more"
+            self._outlet.note(f"{entity_id} {what}: what was learned by heart about it is not done any more; see voice-rl memory list")
+        self._use_home()
 
     def _take_state(self, message: Message) -> None:
         change = self._surroundings.take_state(message, now=self._clock.now())
@@ -410,12 +580,14 @@ class Daemon:
         if not message.is_retained:
             self._look_for_undo(change)
 
-    def _look_for_undo(self, change: StateChange) -> None:
+    def _look_for_undo(self, change: StateChange, context: Context | None = None) -> None:
         """Learn from a person who takes back by hand what was done."""
         if change.after is None:
             return
-        recent = self._conversations.decisions()
-        undo = self._undo_watch.observe(change.entity_id, change.before, change.after, at=self._clock.now(), decisions=recent)
+        recent = [one for one in self._conversations.decisions() if not self._execution.was_taken_back(one.id)]
+        undo = self._undo_watch.observe(
+            change.entity_id, change.before, change.after, at=self._clock.now(), decisions=recent, context=context
+        )
         exchange = self._conversations.get(undo.decision_id) if undo is not None else None
         if undo is not None and exchange is not None:
             self.counters.count("undone")
@@ -428,6 +600,9 @@ class Daemon:
         self._undo_watch.restart(self._clock.now())
         if message.payload == b"offline":
             self._surroundings.forget_states()
+        elif message.payload == b"online":
+            self._outlet.forget_kept()
+            self._announce()
 
     def _take_store_health(self, found: StoreHealth) -> None:
         if found.problem:
@@ -441,6 +616,16 @@ class Daemon:
         self._brain.take_champion(loaded, states=self._surroundings.states, now=self._clock.now())
         self._announce()
 
+    def _take_challenger(self, loaded: Challenger) -> None:
+        self._brain.take_challenger(loaded)
+        self._announce()
+
+    def _look_at_trial(self) -> None:
+        before = self._brain.trial
+        self._outlet.guard(lambda: self._brain.look_at_trial(now=self._clock.now()), topic=f"{self._outlet.prefix}/model")
+        if self._brain.trial != before:
+            self._announce()
+
     def _set_training(self, verb: str) -> None:
         if verb == "start":
             self._training.start()
@@ -453,7 +638,7 @@ class Daemon:
 
     def _announce(self) -> None:
         if self._broker.is_connected:  # who cannot hear is not online
-            self._announcement.publish(self._train_state)
+            self._outlet.guard(lambda: self._announcement.publish(self._train_state))
 
     def _later(self, job: Callable[[Any], None], argument: Any) -> None:
         """Have the loop do something; called from other threads."""
@@ -466,3 +651,11 @@ def _name_of(utterance: Utterance) -> str | None:
     if utterance.id is not None:
         return f"{utterance.door}:{utterance.id}"
     return f"{utterance.door}:{utterance.said_at!r}:{utterance.place}:{utterance.text}" if utterance.said_at else None
+
+
+def _device_of(config: Config) -> tuple[str, bytes] | None:
+    doors, prefix = config.doors, config.mqtt.prefix
+    if not doors.discovery:
+        return None
+    payload = device_payload(prefix=prefix, version=__version__, language=doors.discovery_language)
+    return device_topic(doors.discovery_prefix, prefix=prefix), encode_device(payload)

@@ -11,7 +11,7 @@ from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.clock import SteadyClock
 from voice_rl_plugin.daemon.conversation import Conversations, Exchange
 from voice_rl_plugin.daemon.counters import Counters
-from voice_rl_plugin.daemon.execution import Execution
+from voice_rl_plugin.daemon.execution import WYOMING_INTENT, Execution
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.surroundings import Surroundings
@@ -27,6 +27,11 @@ _LOGGER = logging.getLogger(__name__)
 _COUNTED = {"act": "acted", "clarify": "asked", "reject": "rejected"}
 _SILENT_REASONS = frozenset({"chat", "report"})
 """What was not meant for us is refused without a word."""
+
+
+def is_silent(decision: Decision) -> bool:
+    """Whether a refusal is better not explained: the words were not meant for us."""
+    return not decision.reason or decision.reason_code in _SILENT_REASONS or decision.not_for_us >= 0.5
 
 
 class Decisions:
@@ -98,8 +103,8 @@ class Decisions:
             self._outlet.tell(decision, message=message)
         if decision.outcome == "clarify" and decision.question:
             self._outlet.say(decision.question, decision, expects_reply=True)
-        elif decision.outcome == "reject" and decision.reason and decision.reason_code not in _SILENT_REASONS and decision.not_for_us < 0.5:
-            self._outlet.say(decision.reason, decision)
+        elif decision.outcome == "reject" and (not is_silent(decision) or self._outlet.replies.is_waited_for):
+            self._outlet.say(decision.reason, decision, is_success=False)
         self._counters.add_latency((self._clock.mono() - message.received_at) * 1000.0)
         _LOGGER.info(
             "decision %s: %s by %s (%s), confidence %.3f, %d actions, policy %s, %.1f ms",
@@ -114,7 +119,7 @@ class Decisions:
         for decision_id in dict.fromkeys(one.decision.id for one in steps):
             mine = [one for one in steps if one.decision.id == decision_id]
             decision, since = mine[0].decision, None
-            if decision.reason_code == ANSWERED:
+            if decision.reason_code == ANSWERED and decision.executor != WYOMING_INTENT:  # what was handed over is Home Assistant's
                 decision, since = self._name_executor(decision), mine[0].publishing_at
             if decision.executor == self._execution.name:
                 self._conversations.add(Exchange(decision=decision, at=self._clock.mono(), is_answered=since is not None))

@@ -5,11 +5,13 @@ decision -> marked -> steps -> outbox -> broker -> acknowledged -> done      res
 """
 
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from voice_rl_plugin.acting.assist_intents import AssistIntent, assist_intent
 from voice_rl_plugin.acting.executor import Executor, OutgoingMessage, Progress, Settlement
+from voice_rl_plugin.acting.undo import Snapshot, take_snapshot, undo_actions
 from voice_rl_plugin.daemon.clock import SteadyClock
 from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.mode import LearningMode
@@ -17,7 +19,7 @@ from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.speech import names_of, sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.deciding.safety import any_risky
-from voice_rl_plugin.deciding.wording import reason, tell_states
+from voice_rl_plugin.deciding.wording import describe, reason, tell_states
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState
@@ -28,8 +30,13 @@ from voice_rl_plugin.learning.store import Done, ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
 
-_SAID_AS_IS = ("no_answer", "expired", "state_unknown")
+TAKEN_BACK_KEPT = 256
+
+_SAID_AS_IS = ("no_answer", "unseen", "unreachable", "not_allowed", "expired", "state_unknown")
 """Errors of a settlement that have a sentence of their own."""
+WYOMING_INTENT = "wyoming_intent"
+"""The executor of what Home Assistant does itself, as our answer to it."""
+KEPT_HANDED_OVER = 256
 UNTOLD_S = 60.0
 """What could not be said for want of a connection is said when there is one again, but not later than this."""
 _UNTOLD_KEPT = 20
@@ -81,6 +88,9 @@ class Execution:
         self._running: dict[str, tuple[Decision, str]] = {}
         """Decisions that are being carried out, with the sentence to say when it worked."""
         self._outbox: deque[_Sending] = deque()
+        self._taken_back: deque[str] = deque(maxlen=TAKEN_BACK_KEPT)
+        self._handed_over: OrderedDict[str, Snapshot] = OrderedDict()
+        """The states from before what Home Assistant did itself."""
         self._under_way: dict[int, _Sending] = {}
         """What the broker has not acknowledged yet, by ticket."""
         self._marked: set[str] = set()
@@ -110,6 +120,8 @@ class Execution:
 
     def executor_of(self, actions: tuple[Action, ...]) -> str:
         """Return who carries some actions out: nobody, where there is only something to tell."""
+        if self._find_intent(actions) is not None:
+            return WYOMING_INTENT
         return self._executor.name if any(action.is_published for action in actions) else "none"
 
     def take_done(self) -> Sequence[Done]:
@@ -148,17 +160,22 @@ class Execution:
         if is_published:
             if not is_marked:
                 self._mark(decision)
-            self._running[decision.id] = (decision, _success(decision) if done is None else done)
-            progress = self._executor.start(
-                decision,
-                states=self._surroundings.states,
-                now=self._clock.now(),
-                since=since,
-                is_retry=is_retry,
-                is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
-            )
             if self._mode.stores and decision.stage != "undo":
                 self._marked.add(decision.id)
+            intent = self._find_intent(decision.actions, language=decision.language) if decision.executor == WYOMING_INTENT else None
+            if intent is not None:
+                self._hand_over(decision, intent)
+            else:
+                self._expect(decision)
+                self._running[decision.id] = (decision, _success(decision) if done is None else done)
+                progress = self._executor.start(
+                    decision,
+                    states=self._surroundings.states,
+                    now=self._clock.now(),
+                    since=since,
+                    is_retry=is_retry,
+                    is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
+                )
             for message in progress.messages:
                 self._send(message)
         tell()
@@ -168,7 +185,7 @@ class Execution:
                 self._outlet.say(told, decision)
         if is_published and not progress.messages:
             self._note_done(decision.id)
-        self._take(replace(progress, messages=()))
+        self.take(replace(progress, messages=()))
 
     def take_back(self, decision: Decision, *, keeps: tuple[Action, ...] = ()) -> str:
         """Undo a decision, except on the targets of `keeps`.
@@ -176,8 +193,11 @@ class Execution:
         Returns:
             What to say at once; empty when it is said once the devices have shown it.
         """
+        self._taken_back.append(decision.id)
         self._running.pop(decision.id, None)  # whether it worked is of no interest any more
-        undo = self._executor.undo(decision.id)
+        self._outlet.replies.settle(decision.id)
+        handed_over = self._handed_over.get(decision.id)
+        undo = self._executor.undo(decision.id) if handed_over is None else undo_actions(handed_over)
         kept = {target for action in keeps for target in action.targets}
         actions = tuple(
             replace(action, targets=tuple(one for one in action.targets if one not in kept))
@@ -202,9 +222,18 @@ class Execution:
         self.carry_out(taking_back, done="" if keeps else done)
         return ""
 
+    def was_taken_back(self, decision_id: str) -> bool:
+        """Whether it was undone here: what the devices then do was not done by a person's hand."""
+        return decision_id in self._taken_back
+
     def take_result(self, result: native.ActionResult) -> None:
-        """Take what an executor reports."""
-        self._take(
+        """Take what an executor reports; an answer that comes with it is said once the decision is done."""
+        running = self._running.get(result.decision_id)
+        if running is not None and result.is_ok and result.text:
+            decision, done = running
+            said = result.text if done == _success(decision) else f"{done} {result.text}"
+            self._running[result.decision_id] = (decision, said)
+        self.take(
             self._executor.on_result(
                 decision_id=result.decision_id, step=result.step, is_ok=result.is_ok, error=result.error, now=self._clock.now()
             )
@@ -212,13 +241,13 @@ class Execution:
 
     def take_state(self, entity_id: str, state: EntityState) -> None:
         """Take a state that was seen."""
-        self._take(self._executor.on_state(entity_id, state, now=self._clock.now()))
+        self.take(self._executor.on_state(entity_id, state, now=self._clock.now()))
 
     def tick(self) -> None:
         """Take what the broker has acknowledged, publish what waited for the connection, and settle what is due."""
         self._take_deliveries()
         self._flush()
-        self._take(self._executor.tick(self._clock.now()))
+        self.take(self._executor.tick(self._clock.now()))
         if self._untold and self._broker.is_connected:
             self._tell_untold()
 
@@ -235,6 +264,28 @@ class Execution:
         """Write down what the broker has acknowledged in the end."""
         self._take_deliveries()
         self.keep_marks(is_idle=True)
+
+    def _find_intent(self, actions: tuple[Action, ...], *, language: str = "en") -> AssistIntent | None:
+        """Return the intent that answers the request at hand, when Home Assistant can do exactly this itself."""
+        is_shadow = self._executor.name == "none"
+        if not is_shadow and self._outlet.replies.forwards and [action.domain for action in actions] == ["intent"]:
+            return AssistIntent(name=actions[0].service.partition(".")[2], text="")
+        if is_shadow or not self._outlet.replies.takes_intent or len(actions) != 1 or any_risky(actions, self._surroundings.home):
+            return None
+        return assist_intent(actions[0], states=self._surroundings.states, language=language, done=sentence("done", language))
+
+    def _hand_over(self, decision: Decision, intent: AssistIntent) -> None:
+        """Have Home Assistant do it as our answer to it; it says itself whether it worked."""
+        snapshot = take_snapshot(decision.id, decision.actions, self._surroundings.states, self._clock.now())
+        self._handed_over[decision.id] = snapshot
+        while len(self._handed_over) > KEPT_HANDED_OVER:
+            self._handed_over.popitem(last=False)
+        self._outlet.replies.hand_over(intent)
+
+    def _expect(self, decision: Decision) -> None:
+        targets = tuple(dict.fromkeys(target for action in decision.actions for target in (action.targets or (action.service,))))
+        names = names_of(targets, self._surroundings.home, decision.language)
+        self._outlet.replies.expect(decision.id, sentence("no_answer", decision.language, names=names))
 
     def _mark(self, decision: Decision) -> None:
         if not self._mode.stores or decision.stage == "undo":
@@ -271,7 +322,8 @@ class Execution:
     def _is_open(self, decision_id: str) -> bool:
         return any(one.decision_id == decision_id for one in (*self._outbox, *self._under_way.values()))
 
-    def _take(self, progress: Progress) -> None:
+    def take(self, progress: Progress) -> None:
+        """Publish what an executor wants published, and settle what it has settled."""
         for message in progress.messages:
             self._send(message)
         for settlement in progress.settled:
@@ -305,20 +357,28 @@ class Execution:
         if settlement.is_success:
             self._note_done(settlement.decision_id)
         self._marked.discard(settlement.decision_id)
-        if decision is None or settlement.outcome == "shadow":
+        if decision is not None:
+            self._tell_settled(settlement, decision, done)
+        self._outlet.replies.settle(settlement.decision_id)
+
+    def _tell_settled(self, settlement: Settlement, decision: Decision, done: str) -> None:
+        if settlement.outcome == "shadow":
+            if self._outlet.replies.is_waited_for:
+                told = describe(decision.actions, self._surroundings.home, decision.language)
+                self._outlet.say(sentence("watching", decision.language, names=told), decision, is_success=False)
             return
         if settlement.is_success:
             self._counters.count("executed")
-            self._outlet.say(done, decision)
+            self._outlet.say(settlement.speech or done, decision)
             return
         self._counters.count("failed")
         self._outlet.tell_event("failed", decision)
         names = names_of(settlement.failed_targets, self._surroundings.home, decision.language)
         key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
-        if key == "no_answer" and not names:
+        if key in ("no_answer", "unseen") and not names:
             key = "failed"
-        text = sentence(key, decision.language, names=names)
-        if not self._outlet.say(text, decision):
+        text = settlement.speech or sentence(key, decision.language, names=names)
+        if not self._outlet.say(text, decision, is_success=False):
             self._untold.append(_Untold(text=text, decision=decision, at=self._clock.now()))
         _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)
 
@@ -327,7 +387,7 @@ class Execution:
         for one in untold:
             if self._clock.now() - one.at <= UNTOLD_S:
                 self._outlet.tell_event("failed", one.decision)
-                self._outlet.say(one.text, one.decision)
+                self._outlet.say(one.text, one.decision, is_success=False)
 
 
 def _success(decision: Decision) -> str:

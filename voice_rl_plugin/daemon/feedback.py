@@ -129,6 +129,16 @@ class FeedbackDesk:
         elif following is None and feedback.verdict in ("yes", "no"):
             self._outlet.say(sentence("noted", judged.language), judged)
 
+    def take_aborted(self, session_id: str) -> None:
+        """Take it as a weak no that a person broke a session off, and close its question."""
+        mine = [one for one in self._conversations.decisions() if one.utterance.session_id == session_id]
+        exchange = self._conversations.get(mine[-1].id) if mine else None
+        if exchange is None or exchange.is_answered:
+            return
+        exchange.is_answered = True
+        aborted = Feedback(decision_id=mine[-1].id, verdict="no", source="voice", given_at=self._clock.now(), is_inferred=True)
+        self.learn(aborted, exchange.decision, is_memorable=False)
+
     def learn(self, feedback: Feedback, decision: Decision, *, is_memorable: bool = True) -> None:
         """Commit a judgement, and remember what it teaches.
 
@@ -146,24 +156,50 @@ class FeedbackDesk:
             _LOGGER.debug("feedback is not stored: %s", error)
             return
         if feedback.verdict == "yes" and decision.outcome == "act":
-            first = rephrase_of(decision, self._conversations.decisions(), now=self._clock.now())
-            if first is not None:
-                self._store.record_feedback(first)
+            inferred = rephrase_of(decision, self._conversations.decisions(), now=self._clock.now())
+            if inferred is not None:
+                self._store.record_feedback(inferred)
+        self._unlearn(feedback, decision)
         is_correction = feedback.verdict == "correct" or (feedback.verdict == "yes" and decision.outcome == "clarify")
         right = correction_of(feedback, decision=decision)
-        if right is None or not (is_correction and is_memorable and self._brain.may_remember(decision.utterance, right)):
+        if right is not None and is_explicit(feedback):
+            self._brain.settle(decision.id, right)
+        first = self._first_of(decision)
+        if right is None or not (is_correction and is_memorable and self._brain.may_remember(first.utterance, right)):
             if is_explicit(feedback) and feedback.verdict != "yes" and right != decision.actions and self._brain.forget_denied(decision):
                 _LOGGER.info("decision %s was denied: what the memory knew of these words is forgotten", decision.id)
             return
+        alias = self._brain.learn_name(first, right, now=self._clock.now()) if is_explicit(feedback) else None
+        if alias is not None:
+            _LOGGER.info("decision %s was corrected: a name was learned%s", decision.id, ", it is contested" if alias.is_contested else "")
         self._brain.remember(
             MemoryEntry(
-                words=memory_words(decision.utterance.text),
-                area=decision.utterance.area,
+                words=memory_words(first.utterance.text),
+                area=first.utterance.area,
                 actions=right,
-                decision_id=decision.id,
+                decision_id=first.id,
                 learned_at=self._clock.now(),
             )
         )
+
+    def _first_of(self, decision: Decision) -> Decision:
+        """Return what a decision was said to correct, or itself: a second correction is about the first words too."""
+        exchange = self._conversations.get(decision.id)
+        first = self._conversations.get(exchange.corrects) if exchange is not None and exchange.corrects is not None else None
+        return first.decision if first is not None else decision
+
+    def _unlearn(self, feedback: Feedback, decision: Decision) -> None:
+        """Drop what led to a denied decision: what the correction that it follows taught, and the names it went by."""
+        if not is_explicit(feedback) or feedback.verdict not in ("no", "undo", "correct"):
+            return
+        exchange = self._conversations.get(decision.id)
+        taught_by = exchange.corrects if exchange is not None else None
+        if taught_by is None and decision.reason_code == ANSWERED:
+            taught_by = decision.id
+        if taught_by is not None and self._brain.unlearn(taught_by):
+            _LOGGER.info("decision %s was denied: what the correction before it taught is forgotten", decision.id)
+        if feedback.verdict == "no" and not feedback.correction and self._brain.forget_names(decision):
+            _LOGGER.info("decision %s was denied: the name that it went by is forgotten", decision.id)
 
     def _answer(self, confirmation: native.Confirmation, exchange: Exchange, feedback: Feedback, *, is_late: bool) -> None:
         """Carry out what was picked from a question, once."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.limits import RateLimit
+from voice_rl_plugin.daemon.replies import Replies
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker, Message
+from voice_rl_plugin.doors.request import Answer
 from voice_rl_plugin.errors import BrokerError, MessageError, VoiceRlError
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Outlet:
         self._problems: deque[str] = deque(maxlen=PROBLEMS_KEPT)
         self._reports = RateLimit(rate_per_s=REPORTS_PER_S, burst=REPORTS_BURST)
         self.prefix = prefix
+        self.replies = Replies()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -76,20 +79,37 @@ class Outlet:
         if message.response_topic is not None:
             self._broker.publish(message.response_topic, payload, correlation=message.correlation)
 
-    def say(self, text: str, decision: Decision, *, expects_reply: bool = False) -> bool:
-        """Have a sentence spoken where a decision's words came from; a Wyoming utterance is answered at its own door.
+    def say(self, text: str, decision: Decision, *, expects_reply: bool = False, is_success: bool = True) -> bool:
+        """Have a sentence spoken where a decision's words came from; at other doors it is answered there.
 
         Returns:
-            Whether there was a connection to say it on.
+            Whether a request has taken it, or there was a connection to say it on.
         """
-        if not text or decision.utterance.door == "wyoming":
+        if not text or self.replies.take(text, decision.id, is_success=is_success, expects_reply=expects_reply):
+            return True
+        if decision.utterance.door in ("wyoming", "assist"):
             return True
         return bool(self._broker.publish(f"{self.prefix}/say", native.encode_say(text, decision=decision, expects_reply=expects_reply)))
 
+    def answer(self, answer_to: str, answer: Answer) -> None:
+        """Answer a request that came on `<prefix>/ask`."""
+        payload = native.encode_answer(
+            answer_to,
+            text=answer.text,
+            is_success=answer.is_success,
+            expects_reply=answer.expects_reply,
+            forwards=answer.intent is not None,
+        )
+        self._broker.publish(f"{self.prefix}/answer", payload)
+
     def keep(self, name: str, payload: bytes) -> None:
-        """Publish a retained topic when its payload has changed."""
-        if self._retained.get(name) != payload and self._broker.publish(f"{self.prefix}/{name}", payload, retain=True):
-            self._retained[name] = payload
+        """Publish a retained topic of ours when its payload has changed."""
+        self.keep_at(f"{self.prefix}/{name}", payload)
+
+    def keep_at(self, topic: str, payload: bytes) -> None:
+        """Publish on a whole topic, retained, when its payload has changed."""
+        if self._retained.get(topic) != payload and self._broker.publish(topic, payload, retain=True):
+            self._retained[topic] = payload
 
     def forget_kept(self) -> None:
         """Publish every retained topic anew, since the broker may have lost them."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.models import BASE, Trial
 
 if TYPE_CHECKING:  # at run time it would load onnxruntime for every command
     from voice_rl_plugin.understanding.onnx_policy import Policy
@@ -28,8 +29,11 @@ class Models(Protocol):
     def champion_version(self) -> str:
         """Return the version that the pointer names."""
 
-    def versions(self) -> tuple[str, ...]:
-        """Return all versions, oldest first."""
+    def newer_than(self, version: str) -> tuple[str, ...]:
+        """Return the versions made after one that passed their gate, oldest first."""
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of."""
 
     def made_at(self, version: str) -> float:
         """Return when a version was made, in Unix seconds."""
@@ -39,6 +43,18 @@ class Models(Protocol):
 
     def rollback(self, *, at: float) -> str:
         """Make the former champion the champion again."""
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion, if it is on one."""
+
+    def end_trial(self, version: str) -> None:
+        """Note that a champion has passed its trial."""
+
+    def challenger_version(self) -> str | None:
+        """Return the version that runs in shadow, if any."""
+
+    def challenger(self, version: str) -> Path:
+        """Return the verified folder of a version that is to run in shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +85,30 @@ class ModelWatch:
         self._on_loaded = on_loaded
         self._signature = self._stat()
         self._thread: threading.Thread | None = None
+        self.is_loading = False
+        """Whether a new champion is being loaded."""
 
-    def load_now(self) -> "Policy":
-        """Load the champion at the start.
+    def load_now(self, *, at: float) -> "Policy":
+        """Load the champion at the start; one that does not load is rolled back, so that it cannot keep the daemon from starting.
+
+        Args:
+            at: Unix seconds.
 
         Raises:
             ModelError: no version can be loaded.
         """
-        self._signature = self._stat()
-        return self._load(self._models.champion())
+        while True:
+            self._signature = self._stat()
+            version, folder = self._models.champion_version(), self._models.champion()
+            try:
+                if folder.name == version != BASE:  # the shipped one came with this program
+                    self._probe(folder)
+                return self._load(folder)
+            except ModelError as error:
+                if version == BASE:
+                    raise
+                _LOGGER.error("model %s does not load and is rolled back: %s", version, error)  # noqa: TRY400 - the message says it all
+                self._models.rollback(at=at)
 
     def check(self) -> None:
         """Begin to load when the pointer has changed: one stat."""
@@ -86,6 +117,7 @@ class ModelWatch:
         signature = self._stat()
         if signature != self._signature:
             self._signature = signature
+            self.is_loading = True
             self._thread = threading.Thread(target=self._reload, name="model-reload", daemon=True)
             self._thread.start()
 
@@ -104,6 +136,7 @@ class ModelWatch:
         except Exception as error:
             _LOGGER.exception("a model could not be loaded")
             loaded = Loaded(policy=None, folder=folder, error=f"{type(error).__name__}: {error}")
+        self.is_loading = False
         self._on_loaded(loaded)
 
     def _stat(self) -> tuple[int, int, int] | None:

@@ -5,14 +5,9 @@ from pathlib import Path
 
 from voice_rl_plugin.domain.home import EntityState, Home, States
 from voice_rl_plugin.doors.broker import Message
-from voice_rl_plugin.homes.last_good import LastGoodHome
-from voice_rl_plugin.homes.merge import merge_homes
+from voice_rl_plugin.homes.last_good import LAST_GOOD_HOME, REGISTRY_HOME, TOPIC_HOME, LastGoodHome
+from voice_rl_plugin.homes.merge import merge_sources
 from voice_rl_plugin.homes.statestream import LiveStates, StateChange
-
-TOPIC_HOME = "topic_home.json"
-"""What came on the home topic last."""
-LAST_GOOD_HOME = "last_good_home.json"
-"""The merged home, which the trainer reads."""
 
 
 class Surroundings:
@@ -21,18 +16,25 @@ class Surroundings:
     Args:
         folder: keeps the last good home.
         states_topic: the base of the state topics.
-        file_home: the home file's, which wins over the topic's.
+        file_home: the home file's, which wins over the others.
         risky: entity ids that the configuration calls risky.
+        has_registry: whether Home Assistant is asked over its WebSocket; what it told last holds until it answers.
     """
 
-    def __init__(self, folder: Path, *, states_topic: str, file_home: Home | None, risky: frozenset[str]) -> None:
+    def __init__(
+        self, folder: Path, *, states_topic: str, file_home: Home | None, risky: frozenset[str], has_registry: bool = False
+    ) -> None:
         self._file_home = file_home
         self._risky = risky
+        self._kept_registry_home = LastGoodHome(folder / REGISTRY_HOME)
+        self._registry_home = self._kept_registry_home.load() if has_registry else None
         self._kept_topic_home = LastGoodHome(folder / TOPIC_HOME)
         self._kept_home = LastGoodHome(folder / LAST_GOOD_HOME)
         self._topic_home = self._kept_topic_home.load()
         self._live = LiveStates(base=states_topic)
         self._known: dict[str, EntityState] = {}
+        self._told: set[str] = set()
+        """Entities whose states come over the WebSocket: what the topics say of them is left out."""
         self.home = self._merged()
 
     @property
@@ -45,12 +47,22 @@ class Surroundings:
         self._topic_home = home
         self.home = self._merged()
 
+    def take_registry(self, home: Home) -> bool:
+        """Take what Home Assistant's registries say; return whether anything is different now."""
+        if home == self._registry_home:
+            return False
+        self._registry_home = home
+        self.home = self._merged()
+        return True
+
     def keep(self) -> None:
         """Write the home down, for the next start and for the trainer.
 
         Raises:
             StoreError: it cannot be written.
         """
+        if self._registry_home is not None:
+            self._kept_registry_home.save(self._registry_home)
         if self._topic_home is not None:
             self._kept_topic_home.save(self._topic_home)
         if self.home.entities:
@@ -63,7 +75,7 @@ class Surroundings:
     def take_state(self, message: Message, *, now: float) -> StateChange | None:
         """Take a state; return the change that it completes."""
         change = self._live.on_message(message.topic, message.payload, now=now, is_retained=message.is_retained)
-        if change is None:
+        if change is None or change.entity_id in self._told:
             return None
         if change.after is None:
             self._known.pop(change.entity_id, None)
@@ -71,10 +83,24 @@ class Surroundings:
             self._known[change.entity_id] = replace(change.after, attributes=dict(change.after.attributes))
         return change
 
+    def take_told(self, entity_id: str, state: EntityState | None) -> StateChange | None:
+        """Take a state that came over the WebSocket; return the change that it makes."""
+        before = self._known.pop(entity_id, None)
+        self._told.add(entity_id)
+        if state is not None:
+            self._known[entity_id] = state
+        return None if before == state else StateChange(entity_id=entity_id, before=before, after=state)
+
+    def forget_told(self) -> None:
+        """Forget the states that came over the WebSocket: nobody tells them any more."""
+        for entity_id in self._told:
+            self._known.pop(entity_id, None)
+        self._told.clear()
+
     def forget_states(self) -> None:
-        """Forget every state: it is not known any more until it is published again."""
+        """Forget every state that topics told: it is not known any more until it is published again."""
         self._live.forget_all()
-        self._known.clear()
+        self._known = {entity_id: state for entity_id, state in self._known.items() if entity_id in self._told}
 
     def plays_media(self, area: str | None) -> bool:
         """Whether a media player plays in an area, so that what is heard there may come from it."""
@@ -83,7 +109,7 @@ class Surroundings:
         return any(one.id in states and states[one.id].value == "playing" for one in players)
 
     def _merged(self) -> Home:
-        home = merge_homes([home for home in (self._file_home, self._topic_home) if home is not None])
+        home = merge_sources(file=self._file_home, registry=self._registry_home, topic=self._topic_home)
         if not self._risky:
             return home
         return replace(home, entities=tuple(replace(one, risky=True) if one.id in self._risky else one for one in home.entities))

@@ -20,6 +20,7 @@ from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.errors import ConfigError
+from voice_rl_plugin.understanding.text import words_of
 
 VERDICTS = ("right", "wrong_action", "asked", "refused")
 
@@ -54,6 +55,9 @@ def parse_cases(document: Any, home: Home, *, where: str = "cases") -> tuple[Cas
 def _case(entry: Any, home: Home, where: str) -> Case:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("say"), str):
         raise ConfigError(f"{where}: expected a mapping with `say`, got {entry!r}")
+    for key in ("after", "language"):
+        if entry.get(key) is not None and not isinstance(entry[key], str):
+            raise ConfigError(f"{where}: {key}: expected a text, got {entry[key]!r}")
     area = entry.get("area")
     if area is not None:
         found = home.find_area(str(area))
@@ -120,7 +124,10 @@ def judge(case: Case, decision: Decision) -> str:
 
 
 def same_actions(wanted: Sequence[Action], done: Sequence[Action]) -> bool:
-    """Whether two action lists do the same; a wanted `+` or `-` fits every step in that direction, intents are compared by name."""
+    """Whether two action lists do the same; a wanted `+` or `-` fits every step in that direction, intents are compared by name.
+
+    The words of a call, a message or a place are compared without case and punctuation; the sentence of a question about a way is not.
+    """
     if any(a.domain == "intent" for a in wanted):
         return [a.service for a in wanted] == [a.service for a in done]
     left = _by_target(wanted)
@@ -141,6 +148,8 @@ def _by_target(actions: Sequence[Action]) -> dict[tuple[str, str], list[Mapping[
 
 
 def _same_data(wanted: Mapping[str, Any], done: Mapping[str, Any]) -> bool:
+    if "text" in done and "text" not in wanted and "language" not in done:
+        done = {key: value for key, value in done.items() if key != "text"}
     return set(wanted) == set(done) and all(_same_value(wanted[key], done[key]) for key in wanted)
 
 
@@ -151,6 +160,8 @@ def _same_value(wanted: Any, done: Any) -> bool:
         wanted = float(wanted)
     if isinstance(wanted, (int, float)) and isinstance(done, (int, float)) and not isinstance(wanted, bool):
         return math.isclose(float(wanted), float(done), abs_tol=0.011)
+    if isinstance(done, str):
+        return words_of(str(wanted)) == words_of(done)
     return bool(wanted == done)
 
 

@@ -3,13 +3,16 @@
 dialogue (an answer, a judgement of the last decision) -> memory -> policy: clauses -> candidates -> value -> safety -> Decision
 """
 
+import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like
+from voice_rl_plugin.deciding.aliases import Alias, TaughtName, windows_to_explain
+from voice_rl_plugin.deciding.beyond import CANNOT
+from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like, is_bare_pick
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
-from voice_rl_plugin.deciding.safety import any_risky
+from voice_rl_plugin.deciding.safety import any_risky, is_risky_entity
 from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
 from voice_rl_plugin.deciding.value import Choice, Costs, choose
 from voice_rl_plugin.deciding.wording import (
@@ -20,24 +23,27 @@ from voice_rl_plugin.deciding.wording import (
     question_which,
     question_which_to,
     reason,
+    reason_alias,
     tell_states,
 )
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.domain.frame import Frame
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.understanding.beyond import missing_slot, service_asked
 from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options
-from voice_rl_plugin.understanding.features import Observation, observe
+from voice_rl_plugin.understanding.features import Observation, observe, observe_words
 from voice_rl_plugin.understanding.frames import decode
 from voice_rl_plugin.understanding.later import is_for_later
 from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
 from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
 from voice_rl_plugin.understanding.services import is_able
-from voice_rl_plugin.understanding.strange import strange_words
-from voice_rl_plugin.understanding.text import detect_language, join, tokenise
+from voice_rl_plugin.understanding.strange import is_plain, strange_words
+from voice_rl_plugin.understanding.text import detect_language, join, tokenise, words_of
 
 MANY_TARGETS = 8
 """More devices than this at once ask first, unless the sentence says all."""
@@ -49,6 +55,8 @@ ASKING_CERTAINTY = 0.25
 """A clause that is less likely than this a question is not answered as one."""
 KNOWN_PLACE_CERTAINTY = 0.8
 """A span that is a room with more than this certainty must be one of the home's."""
+SURE_OPERATION = 0.8
+"""A value is asked for only where it is this likely that one is to be set."""
 _REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
 _NO_FRAMES: tuple[Frame, ...] = ()
 
@@ -69,19 +77,29 @@ class _Verdict:
 
 
 class Decider:
-    """Decides utterances in one home with one policy; keeps no state between two utterances but the memory it was given."""
+    """Decides utterances in one home with one policy; keeps no state between two utterances but the memory it was given.
 
-    def __init__(self, *, policy: Policy, home: Home, memory: Memory, costs: Costs | None = None) -> None:
+    Args:
+        policy: reads and scores.
+        home: what can be done.
+        memory: what was learned by heart.
+        costs: prices; the defaults when missing.
+        beyond: the services beyond the house that are switched on.
+    """
+
+    def __init__(self, *, policy: Policy, home: Home, memory: Memory, costs: Costs | None = None, beyond: Collection[str] = ()) -> None:
         self.policy = policy
         self.memory = memory
         self.costs = costs or Costs()
-        self.home = home
-        self._index = NameIndex(home)
+        self.beyond = frozenset(beyond)
+        self.set_home(home)
 
     def set_home(self, home: Home) -> None:
-        """Take another home; its names are indexed anew."""
+        """Take another home; its names are indexed anew, with those that corrections have taught."""
         self.home = home
-        self._index = NameIndex(home)
+        self._plain_index = NameIndex(home)
+        names = self.memory.aliases.names()
+        self._index = NameIndex(home, names) if names else self._plain_index
 
     def set_policy(self, policy: Policy) -> None:
         """Take another policy for the next utterance."""
@@ -121,7 +139,9 @@ class Decider:
         if not observation.words:
             return decision
         situation = Situation(home=self.home, index=self._index, area=utterance.area, states=states)
-        actions = self._corrected(observation, decode(self.policy.read(observation), observation.words)[-1], situation, judged)
+        frame = decode(self.policy.read(observation), observation.words)[-1]
+        actions = self._corrected(observation, frame, situation, judged) if judged.outcome == "act" else ()
+        actions = actions or self._restated(observation, frame, situation, judged) or self._corrected(observation, frame, situation, judged)
         if not actions:
             return decision
         base = Decision(
@@ -165,6 +185,32 @@ class Decider:
                 return False
         return True
 
+    def name_taught(self, utterance: Utterance, actions: Sequence[Action]) -> TaughtName | None:
+        """Return the name that a correction teaches: with the target's own name in its place, the sentence means what the correction says.
+
+        Never for what may be risky, never for several targets.
+
+        Args:
+            utterance: what was corrected.
+            actions: what is right.
+        """
+        targets = {target for action in actions for target in action.targets}
+        entity = self.home.entity_by_id.get(next(iter(targets))) if len(targets) == 1 else None
+        if entity is None or not entity.exposed or is_risky_entity(entity) or not all(action.is_dispatched for action in actions):
+            return None
+        observation = observe(utterance.text, home=self.home, index=self._plain_index, area=utterance.area)
+        frames = decode(self.policy.read(observation), observation.words) if observation.words else []
+        if len(frames) != 1:
+            return None
+        wanted = [(action.service, action.targets) for action in actions]
+        for start, end in windows_to_explain(observation, frames[0], entity_id=entity.id):
+            for name in (entity.name, *entity.aliases):
+                words = (*observation.words[:start], *words_of(name), *observation.words[end:])
+                meant = self._decide_words(words, utterance)
+                if any([(a.service, a.targets) for a in one] == wanted for one in (meant.actions, *(c.actions for c in meant.choices))):
+                    return TaughtName(" ".join(observation.words[start:end]), entity.id)
+        return None
+
     # -- one utterance -----------------------------------------------------------------------------------------------------------
 
     def _hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
@@ -184,7 +230,64 @@ class Decider:
         spoken = self._dialogue(base, observation, frames, situation, recent, now)
         if spoken is not None:
             return spoken
-        return Heard(decision=self._decide(base, observation, frames, situation))
+        decision = self._decide(base, observation, frames, situation)
+        said = self.memory.aliases.said_in(observation.words)
+        return Heard(decision=self._by_alias(decision, said, observation, situation) if said else decision)
+
+    def _decide_words(self, words: Sequence[str], utterance: Utterance, *, states: States | None = None) -> Decision:
+        """Decide some words as if they alone had been said, by the names of the home alone."""
+        observation = observe_words(words, home=self.home, index=self._plain_index, area=utterance.area)
+        situation = Situation(home=self.home, index=self._plain_index, area=utterance.area, states=states or {})
+        language = detect_language(tokenise(utterance.text), utterance.language, self.home.language)
+        base = Decision(id="", utterance=utterance, language=language, outcome="reject")
+        return self._decide(base, observation, decode(self.policy.read(observation), observation.words), situation)
+
+    def _by_alias(self, decision: Decision, said: Sequence[Alias], observation: Observation, situation: Situation) -> Decision:
+        """Return a decision with the names that were taught, or the one without them where they turn out to mean nothing here.
+
+        A name that was taught acts on its entity or not at all: "play beauty and the beast" is not about the beast.
+        """
+        targets = {target for action in decision.actions for target in action.targets}
+        used = [alias for alias in said if targets & {alias.entity_id, alias.rival}]
+        if decision.outcome != "act" or not used:
+            offered = {target for choice in decision.choices for action in choice.actions for target in action.targets}
+            plain = observe_words(observation.words, home=self.home, index=self._plain_index, area=situation.area)
+            plain = replace(plain, context=observation.context)
+            frames = decode(self.policy.read(plain), plain.words)
+            without = self._decide(
+                replace(decision, outcome="reject", actions=(), question=None, choices=(), candidates=(), confidence=0.0),
+                plain,
+                frames,
+                replace(situation, index=self._plain_index),
+            )
+            is_about_it = bool(offered & {one for alias in said for one in (alias.entity_id, alias.rival)})
+            return decision if is_about_it and without.reason_code not in _REFUSING_MOODS else without
+        contested = next((alias for alias in used if alias.is_contested), None)
+        if contested is not None:
+            choices = [self._candidate(actions, 0.5, decision.language) for actions in self._for_both(decision.actions, contested)]
+            if len(choices) > 1:
+                return replace(self._ask(decision, choices, "contested"), actions=(), stage="alias")
+        taught = [(join(tuple(one.words.split())), self.home.entity_by_id[one.entity_id].name) for one in used if one.entity_id in targets]
+        if decision.reason_code != "confident" or not taught:
+            return replace(decision, stage="alias")
+        at = max(alias.learned_at for alias in used)
+        return replace(decision, stage="alias", reason=reason_alias(taught, at, decision.language), reason_code="alias")
+
+    def _for_both(self, actions: Sequence[Action], alias: Alias) -> list[tuple[Action, ...]]:
+        """Return some actions on each of the two entities that a contested name was taught for, as far as they are able."""
+        both = [one for one in (alias.entity_id, alias.rival) if one is not None]
+        variants = []
+        for entity_id in both:
+            domain = entity_id.partition(".")[0]
+            done = tuple(
+                replace(a, targets=tuple(entity_id if t in both else t for t in a.targets), service=_service_on(a.service, domain))
+                if set(a.targets) & set(both)
+                else a
+                for a in actions
+            )
+            if self._is_possible(done):
+                variants.append(done)
+        return variants
 
     def _recall(self, base: Decision, utterance: Utterance) -> Decision | None:
         entry = self.memory.recall(utterance.text, utterance.area)
@@ -226,8 +329,10 @@ class Decider:
         )
 
     def _is_possible(self, actions: Sequence[Action]) -> bool:
-        """Whether every target still exists, is exposed, and is able to."""
+        """Whether every target still exists, is exposed, and is able to, and what lies beyond the house is switched on."""
         for action in actions:
+            if self._is_off(action.service):
+                return False
             for entity_id in action.targets:
                 entity = self.home.entity_by_id.get(entity_id)
                 if entity is None or not entity.exposed or not is_able(entity, action.service, action.data):
@@ -247,14 +352,18 @@ class Decider:
         pending = last.decision if last.awaits_answer and now - last.at <= QUESTION_S else None
         if pending is not None:
             chosen = choose_answer(observation, pending.choices, self.home)
-            if chosen is not None and (is_answer_like(frame) or p_feedback >= FEEDBACK_CERTAINTY):
-                return self._answered(base, pending, chosen, now)
+            is_pick = is_bare_pick(observation.words)
+            if chosen is not None and (is_pick or is_answer_like(frame) or p_feedback >= FEEDBACK_CERTAINTY):
+                if not self._names_another(observation, frames, chosen):
+                    return self._answered(base, pending, chosen, now)
+            elif is_pick and pending.choices:
+                return Heard(decision=self._ask(base, list(pending.choices), "ambiguous"))
+        judged = last.decision
         if p_feedback < FEEDBACK_CERTAINTY:
-            return None
+            return self._named_instead(base, observation, frame, situation, judged, now)
         verdict = {"yes": "yes", "no": "no", "undo": "undo", "cancel": "no", "correct": "correct"}.get(frame.operation)
         if verdict is None:
             return None
-        judged = last.decision
 
         def feedback(kind: str, actions: tuple[Action, ...] = ()) -> Feedback:
             return Feedback(
@@ -269,7 +378,9 @@ class Decider:
             )
 
         if verdict == "correct" or (verdict == "no" and len(frames) > 1):
-            actions = self._corrected(observation, frames[-1], situation, judged)
+            actions = self._corrected(observation, frames[-1], situation, judged) if judged.outcome == "act" else ()
+            actions = actions or self._restated(observation, frames[-1], situation, judged)
+            actions = actions or self._corrected(observation, frames[-1], situation, judged)
             if actions:
                 if any_risky(actions, self.home):
                     return Heard(decision=self._ask(base, [self._candidate(actions, 0.9, base.language)], "risky"), feedback=feedback("no"))
@@ -316,6 +427,61 @@ class Decider:
             return option.actions
         return ()
 
+    def _named_instead(
+        self, base: Decision, observation: Observation, frame: Frame, situation: Situation, judged: Decision, now: float
+    ) -> Heard | None:
+        """Return what a bare name means after a question, or after a name that was not known: what was said, with it in its place."""
+        is_open = judged.outcome == "clarify" and now - judged.decided_at <= QUESTION_S
+        if frame.mood != "bare" or not (is_open or judged.reason_code == "unknown_name"):
+            return None
+        actions = self._restated(observation, frame, situation, judged)
+        if not actions or any_risky(actions, self.home):
+            return None
+        feedback = Feedback(
+            decision_id=judged.id,
+            verdict="correct",
+            source="answer" if is_open else "voice",
+            correction=actions,
+            correction_text=base.utterance.text,
+            user=base.utterance.user,
+            given_at=now,
+            id=base.id,
+        )
+        return Heard(decision=self._act_corrected(base, actions), feedback=feedback)
+
+    def _restated(self, observation: Observation, frame: Frame, situation: Situation, judged: Decision) -> tuple[Action, ...]:
+        """Return what was said, with what the correction names in the place of what it named, or of a word that nothing explained."""
+        named = frame.spans_of("NAME", "CLASS")
+        if not named:
+            return ()
+        spans = frame.spans_of("NAME", "CLASS", "AREA")
+        said = observation.words[min(span.start for span in spans) : max(span.end for span in spans)]
+        before = observe(judged.utterance.text, home=self.home, index=self._index, area=judged.utterance.area)
+        frames = decode(self.policy.read(before), before.words) if before.words else []
+        if len(frames) != 1:
+            return ()
+        old = frames[0].spans_of("NAME", "CLASS")
+        windows = list(windows_to_explain(before, frames[0]))
+        if old and not windows:
+            windows = [(min(span.start for span in old), max(span.end for span in old))]
+        for start, end in windows:
+            words = (*before.words[:start], *said, *before.words[end:])
+            meant = self._decide_words(words, judged.utterance, states=situation.states)
+            if meant.outcome == "act" and all(action.is_dispatched for action in meant.actions):
+                return meant.actions
+            if meant.is_risky and len(meant.choices) == 1:
+                return meant.choices[0].actions
+        return ()
+
+    def _names_another(self, observation: Observation, frames: Sequence[Frame], chosen: Candidate) -> bool:
+        """Whether an answer that seems to pick a choice is a correction to something else: "no, the sofa lamp" of three lamps."""
+        if frames[-1].operation != "correct":
+            return False
+        if not chosen.actions:
+            return bool(frames[-1].spans_of("NAME", "CLASS", "AREA"))
+        named = {m.id for m in observation.matches if m.thing == "entity" and m.form in ("full", "stripped")}
+        return bool(named) and not {target for action in chosen.actions for target in action.targets} <= named
+
     def _considered_in(self, areas: Collection[str | None], judged: Decision, done: Sequence[Action]) -> tuple[Action, ...]:
         """Return what was considered of the same kind in some areas: after "the desk lamp", "the study one" is the desk lamp there."""
         entities = self.home.entity_by_id
@@ -342,7 +508,7 @@ class Decider:
 
     def _judge(self, observation: Observation, frame: Frame, situation: Situation, *, clauses: int) -> _Verdict:
         """Decide one clause."""
-        clause = clause_options(observation, frame, situation, clauses=clauses)
+        clause = clause_options(observation, frame, situation, clauses=clauses, beyond=self.beyond)
         probabilities = self.policy.score(clause.features, clause.context)
         count = len(clause.options)
         not_for_us = float(probabilities[-1])
@@ -350,19 +516,32 @@ class Decider:
         mood = frame.mood
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
-        if frame.operation not in ("handover", "query") and is_for_later(observation.words, frame):
+        asked = service_asked(frame)
+        if asked and mood in _REFUSING_MOODS:
+            return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=not_for_us)
+        if (frame.operation not in ("handover", "query") and is_for_later(observation.words, frame)) or (
+            asked in _AT_ONCE and is_for_later(_without_titles(observation.words, clause.frame), frame)
+        ):
             return _Verdict(outcome="reject", code="scheduled", options=tuple(ranked), not_for_us=not_for_us)
         if _has_no_verb(observation, clause.frame):
             return _Verdict(outcome="reject", code="bare", options=tuple(ranked), not_for_us=not_for_us)
+        if frame.operation != "query" and _TAG_QUESTION.search(" ".join(observation.words[frame.start : frame.end])):
+            return _Verdict(outcome="reject", code="question", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "feedback":
             return _Verdict(outcome="reject", code="chat", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "question":
             ranked = [(o, p) for o, p in ranked if o.operation in ("query", "handover")]
         elif frame.moods["question"] < ASKING_CERTAINTY:
             ranked = [(o, p) for o, p in ranked if o.operation != "query"]
+        lacking = missing_slot(clause.frame)
+        if self._is_off(asked) and not_for_us < 0.5:
+            return _Verdict(outcome="reject", code="not_switched_on", options=tuple(ranked), not_for_us=not_for_us, detail=asked)
+        if lacking and mood in ("command", "wish") and not_for_us < 0.5:
+            return _Verdict(outcome="clarify", code=f"no_{lacking}", options=tuple(ranked), not_for_us=not_for_us)
+        ranked = [(o, p) for o, p in ranked if not any(self._is_off(a.service) for a in o.actions)]
         if not ranked:
             return _Verdict(
-                outcome=self._when_nothing_fits(clause, float(probabilities[-2]), not_for_us),
+                outcome=self._when_nothing_fits(clause, float(probabilities[-2])),
                 code=_nothing_code(clause),
                 options=tuple(ranked),
                 not_for_us=not_for_us,
@@ -371,7 +550,7 @@ class Decider:
         strange = strange_words(observation, frame)
         prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in ranked]
         choice: Choice = choose([p for _, p in ranked], prices, not_for_us, self.costs)
-        if choice.outcome != "reject" and (_is_guess(ranked[0][0]) or _names_unknown_place(observation, frame)):
+        if choice.outcome != "reject" and (_is_guess(ranked[0][0], observation, clause.frame) or _names_unknown_place(observation, frame)):
             choice = Choice(outcome="reject", value=choice.value)
         code = "confident"
         if choice.outcome == "clarify":
@@ -390,6 +569,10 @@ class Decider:
             detail=_unknown_words(observation, frame),
         )
 
+    def _is_off(self, service: str) -> bool:
+        """Whether a service lies beyond the house and is not switched on."""
+        return service in SERVICES and service not in self.beyond
+
     def _price(self, option: Option, frame: Frame) -> float:
         """Return C of a candidate; one that leaves a word unexplained, or is elsewhere than the room that was meant, is dearer."""
         price = self.costs.of([a.domain for a in option.actions])
@@ -402,9 +585,9 @@ class Decider:
         is_loose = target.unmatched > 0 or target.has_area_conflict or is_elsewhere
         return price * self.costs.unexplained if is_loose else price
 
-    def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float, not_for_us: float) -> str:
+    def _when_nothing_fits(self, clause: ClauseOptions, none_of_these: float) -> str:
         """Return whether to ask or to refuse where no candidate may act."""
-        if clause.has_destroyed_value and not_for_us < 0.5:
+        if clause.frame.mood in ("command", "wish") and not clause.unknown and (clause.has_destroyed_value or _lacks_value(clause)):
             return "clarify"
         return "clarify" if none_of_these > 0.75 and not clause.unknown and not clause.is_unable else "reject"
 
@@ -445,6 +628,8 @@ class Decider:
         if all(a.service == "query.state" for a in actions):
             told = tell_states([t for a in actions for t in a.targets], self.home, situation.states, base.language)
         code = "told" if told else ("forwarded" if all(a.domain == "intent" for a in actions) else "confident")
+        if actions and all(a.service in SERVICES for a in actions):
+            code, told = "sent", describe(actions, self.home, base.language)
         return replace(
             base,
             outcome="act",
@@ -498,6 +683,8 @@ class Decider:
     def _refuse(self, base: Decision, code: str, *, name: str = "") -> Decision:
         if code == "unknown_name" and not name:
             code = "no_target"
+        if code == "not_switched_on":
+            name = CANNOT[base.language][name]
         return replace(base, outcome="reject", reason=reason(code, base.language, name=name), reason_code=code)
 
     def _candidate(self, actions: Sequence[Action], probability: float, language: str) -> Candidate:
@@ -524,8 +711,27 @@ def _unless_named(verdict: _Verdict) -> _Verdict:
     return verdict if names else replace(verdict, outcome="reject", code="report")
 
 
+def _service_on(service: str, domain: str) -> str:
+    """Return a service on another domain: what is switched on there is switched on by its own service."""
+    old, _, verb = service.partition(".")
+    return service if old in ("query", "intent", "homeassistant") else f"{domain}.{verb}"
+
+
 _SMALL_STEPS = frozenset({"media_player.volume_up", "media_player.volume_down"})
-_NO_VERB = frozenset("the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
+_TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt it|didnt (?:i|we|you|he|she)) ?\??$")
+_NO_VERB = frozenset("? the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
+
+
+_VOWELS = frozenset("aeiou")
+_SPELT = frozenset("tv tvs ac pc dvd hdtv led hq ps nas".split())
+_AT_ONCE = frozenset({"phone.call", "phone.message", "navigation.route"})
+"""What is done at once or not at all; a question about tomorrow's traffic may be asked now."""
+
+
+def _without_titles(words: Sequence[str], frame: Frame) -> list[str]:
+    """Return the words with those of a message, a contact or a place blanked: "text mum see you tomorrow" is not for later."""
+    inside = {i for span in frame.spans_of("CONTENT", "CONTACT", "PLACE") for i in range(span.start, span.end)}
+    return ["" if i in inside else word for i, word in enumerate(words)]
 
 
 def _has_no_verb(observation: Observation, frame: Frame) -> bool:
@@ -540,9 +746,26 @@ def _has_no_verb(observation: Observation, frame: Frame) -> bool:
     return all(i in named or observation.words[i] in _NO_VERB for i in range(frame.start, frame.end))
 
 
-def _is_guess(option: Option) -> bool:
-    """Whether the best candidate is only the kind of a device whose name this home does not have: "grandad's lamp"."""
-    return option.target is not None and option.target.form in ("kind", "area") and option.target.unmatched > 0
+def _is_guess(option: Option, observation: Observation, frame: Frame) -> bool:
+    """Whether the best candidate is only the kind, or shares only a part of the name, of a device that this home does not have.
+
+    "grandad's lamp" is not the desk lamp; but a name with a word that is none ("the mrrph lamp") was misheard, and may be asked about.
+    """
+    target = option.target
+    if target is None or not target.unmatched:
+        return False
+    if target.form in ("kind", "area"):
+        return not _is_garbled(observation, frame) or target.has_area_conflict
+    return target.form == "partial" and not _is_garbled(observation, frame)
+
+
+def _is_garbled(observation: Observation, frame: Frame) -> bool:
+    """Whether a name holds a word without a vowel between its consonants, as a recogniser writes what it could not hear."""
+    return any(
+        word.isascii() and word.isalpha() and len(word) > 1 and _VOWELS.isdisjoint(word) and not is_plain(word) and word not in _SPELT
+        for span in frame.spans_of("NAME", "CLASS")
+        for word in observation.words[span.start : span.end]
+    )
 
 
 def _names_unknown_place(observation: Observation, frame: Frame) -> bool:
@@ -553,8 +776,16 @@ def _names_unknown_place(observation: Observation, frame: Frame) -> bool:
     )
 
 
+def _lacks_value(clause: ClauseOptions) -> bool:
+    """Whether something is to be set on a device that is named, and to what was not said or not heard."""
+    frame = clause.frame
+    return not frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE") and (
+        frame.operation == "set" and frame.operations[0][1] > SURE_OPERATION and bool(frame.spans_of("NAME", "CLASS")) and clause.is_unable
+    )
+
+
 def _nothing_code(clause: ClauseOptions) -> str:
-    if clause.has_destroyed_value:
+    if clause.has_destroyed_value or _lacks_value(clause):
         return "value"
     if clause.unknown:
         return "unknown_name"

@@ -1,5 +1,6 @@
 """Answers to our own questions: "the left one", 第二个, "both", "never mind"."""
 
+import re
 from collections.abc import Sequence
 
 from voice_rl_plugin.domain.decision import Candidate
@@ -21,8 +22,22 @@ _YES = frozenset({"yes", "yeah", "yep", "sure", "ok", "okay", "do", "please", "a
 _YES_HAN = ("是的", "对", "好", "嗯", "可以", "行", "要", "是")
 _NO = frozenset({"no", "nope", "nah", "dont"})
 _NO_HAN = ("不", "别", "算了")
+_PICKS = frozenset().union(*(words for _, words, _ in _ORDINALS), {"both", "left", "right", "middle", "neither"})
+_BESIDE_PICKS = frozenset("the one ones of them two please thanks um uh er yes no on to".split()) | {","}
+_PICK_HAN = re.compile(
+    r"(嗯|呃|就|要|选|是)*(第[一二两三123]|最后|后|前|头|左边?|右边?|中间|左面|右面|前面|后面|前者|后者|两|都|全部)的?一?(那|这)?(个|盏|台|者)?(那个|这个)?(都)?(要|开|关)?(吧|啊|呀|好了)?"
+)
 _LONGEST_ANSWER = 8
 """A longer utterance is a command of its own."""
+
+
+def is_bare_pick(words: Sequence[str]) -> bool:
+    """Whether an utterance is nothing but a pick among choices: "the second one", "both of them", 第二个, 左边那个."""
+    if not words or len(words) > _LONGEST_ANSWER:
+        return False
+    if all(word.isascii() for word in words):
+        return bool(set(words) & _PICKS) and set(words) <= _PICKS | _BESIDE_PICKS
+    return bool(_PICK_HAN.fullmatch("".join(word for word in words if word != ",")))
 
 
 def is_answer_like(frame: Frame) -> bool:

@@ -7,6 +7,7 @@ What is denied without a correction is forgotten.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from voice_rl_plugin.deciding.aliases import Alias, Aliases
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.understanding.text import tokenise
 
@@ -40,9 +41,10 @@ def memory_words(text: str) -> str:
 
 
 class Memory:
-    """All entries, by key; the store keeps them on disk."""
+    """All entries, by key, and the aliases; the store keeps them on disk."""
 
-    def __init__(self, entries: Iterable[MemoryEntry] = ()) -> None:
+    def __init__(self, entries: Iterable[MemoryEntry] = (), aliases: Iterable[Alias] = ()) -> None:
+        self.aliases = Aliases(aliases)
         self._entries = {entry.key: entry for entry in entries}
 
     def __len__(self) -> int:
@@ -74,6 +76,14 @@ class Memory:
             entry = replace(entry, is_contested=True, rival=known.actions)
         self._entries[entry.key] = entry
         return entry
+
+    def taught_by(self, decision_id: str) -> MemoryEntry | None:
+        """Return the entry that the correction of a decision taught."""
+        return next((entry for entry in self._entries.values() if entry.decision_id == decision_id), None)
+
+    def put_back(self, entry: MemoryEntry) -> None:
+        """Write an entry as it is, whatever was known of its words."""
+        self._entries[entry.key] = entry
 
     def forget(self, words: str, area: str | None) -> bool:
         """Drop an entry; return whether there was one."""

@@ -25,6 +25,11 @@ def any_risky(actions: Iterable[Action], home: Home) -> bool:
     return any(is_risky(action, home) for action in actions)
 
 
+def is_risky_entity(entity: Entity) -> bool:
+    """Whether something done to an entity may be risky: it is never named by a correction alone."""
+    return bool(entity.risky) or entity.domain in _RISKY_DOMAINS or entity.domain in ("lock", "valve") or is_door(entity)
+
+
 def _is_risky_for(action: Action, entity: Entity) -> bool:
     service = action.service.partition(".")[2]
     if service in _CALMING or entity.risky is False:

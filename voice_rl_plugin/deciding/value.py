@@ -46,6 +46,7 @@ class Costs:
             "alarm_control_panel": 4.0,
             "query": 0.6,
             "intent": 1.0,
+            "phone": 2.0,
         }
     )
     """How much dearer a wrong action is in some domains."""

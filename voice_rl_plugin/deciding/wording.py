@@ -1,8 +1,11 @@
 """What is said to people: reasons, questions and answers, in English and Chinese."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
+from voice_rl_plugin.deciding.beyond import OPEN_QUESTIONS, tell_beyond
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.home import Entity, Home, States
 from voice_rl_plugin.understanding.colours import COLORS
 from voice_rl_plugin.understanding.text import is_han
@@ -11,6 +14,7 @@ REASONS: dict[str, dict[str, str]] = {
     "en": {
         "confident": "I am {percent} sure that this is what you meant.",
         "memory": "Because you corrected me on these words before.",
+        "alias": "Because you told me on {date} that {names}.",
         "answered": "Because you answered my question.",
         "corrected": "Because you corrected me just now.",
         "ambiguous": "Several things fit equally well.",
@@ -35,11 +39,17 @@ REASONS: dict[str, dict[str, str]] = {
         "no_model": "I have no model loaded, so I do nothing.",
         "stale": "That was too long ago.",
         "forwarded": "Home Assistant does that itself.",
+        "sent": "I am {percent} sure that you want me to {text}.",
+        "not_switched_on": "I can't {name}: this is not switched on.",
+        "no_contact": "You did not say whom.",
+        "no_place": "You did not say where to.",
+        "no_text": "You did not say what to translate.",
         "told": "{text}",
     },
     "zh": {
         "confident": "我有{percent}的把握是这个意思。",
         "memory": "因为您之前纠正过我这句话。",
+        "alias": "因为您在{date}告诉过我{names}。",
         "answered": "因为您回答了我的问题。",
         "corrected": "因为您刚才纠正了我。",
         "ambiguous": "有几个都符合。",
@@ -64,6 +74,11 @@ REASONS: dict[str, dict[str, str]] = {
         "no_model": "没有加载模型，所以我什么都不做。",
         "stale": "这已经是很久以前的事了。",
         "forwarded": "这件事由Home Assistant来做。",
+        "sent": "我有{percent}的把握您要我{text}。",
+        "not_switched_on": "我不能{name}：这个功能没有开启。",
+        "no_contact": "您没说是谁。",
+        "no_place": "您没说去哪里。",
+        "no_text": "您没说要翻译什么。",
         "told": "{text}",
     },
 }
@@ -184,6 +199,24 @@ def reason(code: str, language: str, **values: object) -> str:
     return REASONS[language][code].format(**values)
 
 
+def reason_alias(taught: Sequence[tuple[str, str]], at: float, language: str) -> str:
+    """Return the reason of what was decided by names that corrections taught.
+
+    Args:
+        taught: each name as it was said, with what it is the name of.
+        at: when the last of them was taught, in Unix seconds.
+        language: `en` or `zh`.
+    """
+    day = datetime.fromtimestamp(at).astimezone()
+    if language == "zh":
+        return reason("alias", language, date=f"{day.year}年{day.month}月{day.day}日", names="，".join(f"“{a}”就是{b}" for a, b in taught))
+    date = f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return reason("alias", language, date=date, names=" and ".join(f"'{a}' is the {b}" for a, b in taught))
+
+
+_MONTHS = "January February March April May June July August September October November December".split()
+
+
 def name_targets(targets: Sequence[str], home: Home, language: str, *, with_area: bool | Collection[str] = False) -> str:
     """Return what some entities are called, by their names, or by their number when there are many.
 
@@ -220,6 +253,9 @@ def describe(actions: Sequence[Action], home: Home, language: str, *, with_area:
         service = action.service.partition(".")[2]
         if action.domain == "intent":
             parts.append(_INTENTS[language].get(service, _INTENTS[language][""]))
+            continue
+        if action.service in SERVICES:
+            parts.append(tell_beyond(action, language))
             continue
         parts.append(_tell(action, name_targets(action.targets, home, language, with_area=with_area), language))
     return ("，再" if language == "zh" else ", then ").join(parts)
@@ -318,6 +354,8 @@ def question_between(labels: Sequence[str], language: str) -> str:
 
 def open_question(code: str, language: str) -> str:
     """Return a question that offers nothing, for when only the wish to act was understood."""
+    if code in OPEN_QUESTIONS[language]:
+        return OPEN_QUESTIONS[language][code]
     if code == "value":
         return "要调到多少？" if language == "zh" else "To what value?"
     return "您是指哪一个？" if language == "zh" else "Which one do you mean?"

@@ -8,8 +8,8 @@ from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.utterance import Utterance
 
 OUTCOMES = ("act", "clarify", "reject")
-STAGES = ("memory", "rule", "policy", "exploration")
-EXECUTORS = ("dispatch", "device", "wyoming_intent", "hermes", "none")
+STAGES = ("memory", "alias", "rule", "policy", "exploration")
+EXECUTORS = ("dispatch", "home_assistant", "device", "wyoming_intent", "hermes", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

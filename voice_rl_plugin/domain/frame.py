@@ -13,11 +13,12 @@ OPERATIONS = (
 
 PROPERTIES = (
     "none power brightness color color_temp volume media temperature humidity mode position speed lock cleaning scene state any "
-    "timer list weather clock broadcast search"
+    "timer list weather clock broadcast search call message route navigation translate restaurant"
 ).split()
 
 TAGS = (
-    "O NAME AREA FLOOR CLASS QUANTIFIER EXCEPT_NAME EXCEPT_AREA EXCEPT_CLASS VALUE DELTA COLOR WHITE MODE TIME PRONOUN HERE CONTENT"
+    "O NAME AREA FLOOR CLASS QUANTIFIER EXCEPT_NAME EXCEPT_AREA EXCEPT_CLASS VALUE DELTA COLOR WHITE MODE TIME PRONOUN HERE CONTENT "
+    "CONTACT PLACE LANGUAGE"
 ).split()
 """What a token stands for. EXCEPT_* lie behind "all but"; CONTENT is a title, an item or a message."""
 

@@ -261,7 +261,7 @@ def usual_abilities(entity_id: str, attributes: Mapping[str, Any]) -> frozenset[
     abilities = USUAL_ABILITIES.get(domain, frozenset())
     modes = attributes.get("supported_color_modes")
     if domain == "light" and isinstance(modes, (list, tuple)):
-        known = set(modes)
+        known = {mode for mode in modes if isinstance(mode, str)}
         given = {"on_off"}
         if known - {"onoff"}:
             given.add("brightness")

@@ -31,5 +31,7 @@ class Transition:
     """The right actions, payload form, when a correction or a confirmation names them; () means it should have been refused."""
     correction_text: str | None = None
     decided_at: float = 0.0
+    choices: tuple[Mapping[str, Any], ...] = ()
+    """What the question offered, in the form of `candidates`."""
     states: Mapping[str, Any] = field(default_factory=dict)
     """States of the entities that the candidates name, at decision time."""

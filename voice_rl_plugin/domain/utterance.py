@@ -24,7 +24,7 @@ class Utterance:
     said_at: float = 0.0
     """Unix seconds; 0 when unknown."""
     door: str = "native"
-    """`native`, `hermes`, `wyoming` or `dry_run`."""
+    """`native`, `assist`, `hermes`, `wyoming` or `dry_run`."""
 
     @property
     def place(self) -> str:

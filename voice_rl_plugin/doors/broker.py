@@ -192,9 +192,6 @@ class PahoBroker:
         self._taken_over = False
         self._stopping = False
         self._is_woken = False
-        self._bell, self._rope = socket.socketpair()
-        for one in (self._bell, self._rope):
-            one.settimeout(0)
         self._served_at = float("inf")
         self._unread_s = 0.0
         self._tickets = itertools.count(1)
@@ -208,6 +205,9 @@ class PahoBroker:
         self._spoken = (f"{settings.prefix}/command", f"{settings.prefix}/confirm")
         self._password = read_password(settings)
         self._tls = _tls_context(settings)
+        self._bell, self._rope = socket.socketpair()
+        for one in (self._bell, self._rope):
+            one.settimeout(0)
         protocol = paho.MQTTv311 if settings.version == "3.1.1" else paho.MQTTv5
         self._hears = _Link(self, "in", protocol)
         self._speaks = _Link(self, "out", protocol)
@@ -621,7 +621,7 @@ class _Link:
             CallbackAPIVersion.VERSION2,
             client_id=f"{settings.client_id}-{self.name}",
             protocol=self._protocol,  # type: ignore[arg-type]
-            clean_session=None if self._protocol == paho.MQTTv5 else False,
+            clean_session=None if self._protocol == paho.MQTTv5 else settings.session_expiry_s == 0,
             manual_ack=self.name == "in",
         )
         client.suppress_exceptions = True

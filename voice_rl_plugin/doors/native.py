@@ -1,6 +1,7 @@
 """The native door: payloads of our own MQTT topics to values, and values to payloads.
 
 <prefix>/command[/<area>]   text | {"text", "id"?, "language"?, "area"?, "device_id"?, "satellite_id"?, "session_id"?, "user"?, "at"?}
+<prefix>/ask                {"id", "text", ...} as a command: the answer comes on <prefix>/answer {"id", "text", "ok", "expect_reply", "forward"}
 <prefix>/confirm[/<area>]   yes | no | undo | {"decision_id"?, "verdict", "correction"?: {"text"} | {"choice"}, "id"?, ...}
 <prefix>/result             {"decision_id", "step", "ok", "error"?}
 <prefix>/model/set          install | rollback | {"version"}
@@ -30,7 +31,7 @@ DEDUP_S = 600.0
 """A repeated id is ignored this long."""
 FUTURE_S = 60.0
 """An `at` that lies further ahead means that the clocks disagree."""
-INPUTS = ("command", "command/+", "confirm", "confirm/+", "result", "home", "model/set", "learning/set", "train/set")
+INPUTS = ("command", "command/+", "ask", "confirm", "confirm/+", "result", "home", "model/set", "learning/set", "train/set")
 """What the daemon subscribes to, below the prefix."""
 LEARNING_MODES = ("on", "off", "guest")
 
@@ -65,6 +66,8 @@ class ActionResult:
     """From 1."""
     is_ok: bool
     error: str | None = None
+    text: str | None = None
+    """What to say instead of "done": the answer to a question that somebody else looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,21 @@ def parse_command(payload: bytes, *, area: str | None, home: Home) -> Utterance:
     )
 
 
+def parse_ask(payload: bytes, *, home: Home) -> dict[str, Any]:
+    """Read a command whose sender speaks the answer itself; return its fields.
+
+    An area that this home does not have is left out: the sender names those of its own home, and need not know ours.
+
+    Raises:
+        MessageError: says what was expected and what came; without an id nobody could be answered.
+    """
+    fields = _parse_object(_decode(payload, "ask"), "ask")
+    if _text(fields, "id", "ask") is None:
+        raise MessageError("ask: id: expected a text that the answer will carry, got none")
+    area = _text(fields, "area", "ask")
+    return {key: value for key, value in fields.items() if key != "area" or (area is not None and home.find_area(area) is not None)}
+
+
 def check_fresh(utterance: Utterance, *, now: float, waited_s: float, freshness_s: float) -> None:
     """Refuse a command that is too old to be executed.
 
@@ -209,7 +227,8 @@ def parse_result(payload: bytes) -> ActionResult:
         raise MessageError(f"result: step: expected a whole number from 1, got {step!r:.60}")
     if not isinstance(is_ok, bool):
         raise MessageError(f"result: ok: expected true or false, got {is_ok!r:.60}")
-    return ActionResult(decision_id=decision_id, step=step, is_ok=is_ok, error=_text(fields, "error", "result"))
+    error, text = _text(fields, "error", "result"), _text(fields, "text", "result")
+    return ActionResult(decision_id=decision_id, step=step, is_ok=is_ok, error=error, text=text)
 
 
 def parse_model_set(payload: bytes) -> ModelRequest:
@@ -261,6 +280,24 @@ def parse_home(payload: bytes, *, max_bytes: int) -> Home:
         raise MessageError(str(error)) from error
 
 
+def read_object(payload: bytes, what: str) -> dict[str, Any]:
+    """Read a JSON object of another protocol within our limits.
+
+    Raises:
+        MessageError: says what was expected and what came.
+    """
+    return _parse_object(_decode(payload, what), what)
+
+
+def read_text(fields: Mapping[str, Any], key: str, what: str) -> str | None:
+    """Read an optional text of such an object.
+
+    Raises:
+        MessageError: says what was expected and what came.
+    """
+    return _text(fields, key, what)
+
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -281,6 +318,11 @@ def encode_say(text: str, *, decision: Decision, expects_reply: bool) -> bytes:
     if decision.utterance.satellite_id is not None:
         said["satellite_id"] = decision.utterance.satellite_id
     return encode(said | {"language": decision.language, "decision_id": decision.id, "expect_reply": expects_reply})
+
+
+def encode_answer(answer_to: str, *, text: str, is_success: bool, expects_reply: bool, forwards: bool) -> bytes:
+    """Return the payload of `<prefix>/answer`."""
+    return encode({"id": answer_to, "text": text, "ok": is_success, "expect_reply": expects_reply, "forward": forwards})
 
 
 def encode_error(error: Exception, topic: str) -> bytes:

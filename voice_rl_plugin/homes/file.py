@@ -1,7 +1,9 @@
 """The home file: YAML or JSON on disk, in the mapping form of domain.home."""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -10,6 +12,8 @@ from voice_rl_plugin.errors import ConfigError
 
 MAX_BYTES = 8_000_000
 """A larger file is no home."""
+MAX_VALUES = 500_000
+"""More values than this are no home: YAML's aliases can stand for billions."""
 
 
 def load_home(path: Path) -> Home:
@@ -34,7 +38,31 @@ def load_home(path: Path) -> Home:
         raise ConfigError(f"{path}{_place(error)}: no valid YAML: {_problem(error)}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: is nested too deeply for a home file") from error
+    except ValueError as error:  # a date that is none, a number of thousands of digits
+        raise ConfigError(f"{path}: a value cannot be read: {error}") from error
+    _check_plain(mapping, str(path))
     return Home.from_mapping(mapping, where=str(path))
+
+
+def _check_plain(root: Any, where: str) -> None:
+    """Refuse what could not be kept as JSON, before anybody compares or prints it."""
+    left, count = [root], 0
+    while left:
+        value = left.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise ConfigError(f"{where}: expected at most {MAX_VALUES} values, got more; do its aliases contain themselves?")
+        if isinstance(value, dict):
+            left += [*value, *value.values()]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+                raise ConfigError(f"{where}: expected whole characters, got half a surrogate pair")
+        elif not (
+            value is None or (isinstance(value, int) and abs(value) < 1 << 63) or (isinstance(value, float) and math.isfinite(value))
+        ):
+            raise ConfigError(f"{where}: expected texts, numbers, true or false, got a {type(value).__name__}; put a date into quotes")
 
 
 def _place(error: yaml.YAMLError) -> str:

@@ -11,6 +11,13 @@ from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.homes.file import load_home
 
+REGISTRY_HOME = "registry_home.json"
+"""What Home Assistant told over its WebSocket last."""
+TOPIC_HOME = "topic_home.json"
+"""What came on the home topic last."""
+LAST_GOOD_HOME = "last_good_home.json"
+"""The merged home, which the trainer reads."""
+
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -1,6 +1,10 @@
 """Merging homes: several sources, one home; what the first says, holds.
 
-Entities are the same when their id is the same, else when their unique_id is; never by name.
+file  >  Home Assistant's registry  >  the home topic  >  devices that announce themselves over MQTT
+
+Entities are the same when their id is the same, else when their unique_id is; never by name. What any source hides stays hidden:
+a file may hide what Home Assistant exposes, but not expose what it hides. Announced devices add entities only where there is no registry,
+neither by its WebSocket nor on the home topic; where there is one they only complete what it knows.
 """
 
 from collections.abc import Sequence
@@ -9,11 +13,43 @@ from dataclasses import replace
 from voice_rl_plugin.domain.home import Area, Entity, Floor, Home, Satellite, usual_abilities
 
 
+def merge_sources(
+    *, file: Home | None = None, registry: Home | None = None, topic: Home | None = None, devices: Sequence[Home] = ()
+) -> Home:
+    """Return the one home that all sources together give.
+
+    Args:
+        file: the home file's.
+        registry: Home Assistant's over its WebSocket.
+        topic: what came on `<prefix>/home`.
+        devices: what devices announced over MQTT: discovery, zigbee2mqtt.
+    """
+    known = merge_homes([one for one in (file, registry, topic) if one is not None])
+    if registry is None and topic is None:
+        return merge_homes([one for one in (file, *devices) if one is not None])
+    unique_ids = {one.unique_id for one in known.entities if one.unique_id}
+    completing = [
+        replace(
+            home,
+            floors=(),
+            areas=(),
+            satellites=(),
+            entities=tuple(
+                replace(one, area=one.area if one.area in known.area_by_id else None)
+                for one in home.entities
+                if one.id in known.entity_by_id or one.unique_id in unique_ids
+            ),
+        )
+        for home in devices
+    ]
+    return merge_homes([known, *completing])
+
+
 def merge_homes(homes: Sequence[Home]) -> Home:
     """Return the union of homes.
 
     Args:
-        homes: the strongest source first: file, then topic.
+        homes: the strongest source first.
 
     Returns:
         One home; an entity of a stronger source keeps all it says, and only what it leaves out comes from a weaker one.
@@ -71,6 +107,7 @@ def _complete(strong: Entity, weak: Entity) -> Entity:
         device_class=strong.device_class or weak.device_class,
         members=strong.members or weak.members,
         abilities=strong.abilities if says_abilities else weak.abilities,
+        exposed=strong.exposed and weak.exposed,
         state=strong.state if strong.state is not None else weak.state,
         attributes={**weak.attributes, **strong.attributes},
         risky=strong.risky if strong.risky is not None else weak.risky,

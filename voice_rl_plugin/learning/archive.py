@@ -4,14 +4,19 @@ experience.zip
 |-- manifest.json        format, created_at, and per file its rows and SHA-256
 |-- decisions.jsonl      decision, previous actions, states
 |-- feedback.jsonl       feedback without rewards: the reader makes them anew
-`-- memory.jsonl
+|-- memory.jsonl
+`-- aliases.jsonl        absent in archives of older versions
 """
 
 import hashlib
 import json
+import lzma
 import os
+import struct
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,10 +26,26 @@ from voice_rl_plugin.learning.reward import Judgement
 from voice_rl_plugin.learning.store import ExperienceStore, StoredDecision
 
 FORMAT = 1
-MEMBERS = ("decisions.jsonl", "feedback.jsonl", "memory.jsonl")
+MEMBERS = ("decisions.jsonl", "feedback.jsonl", "memory.jsonl", "aliases.jsonl")
+_LATER_MEMBERS = ("aliases.jsonl",)
+"""Absent in archives of older versions."""
 MAX_MEMBER_BYTES = 2_147_483_648
 """A larger file is no home's experience."""
 _CHUNK = 1_048_576
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,  # encrypted, packed in a way that is not supported, or nested too deeply
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
+"""What the archive modules and our own rows raise on foreign bytes."""
 
 
 def export_archive(store: ExperienceStore, path: Path, *, now: float) -> dict[str, Any]:
@@ -50,6 +71,7 @@ def export_archive(store: ExperienceStore, path: Path, *, now: float) -> dict[st
                         rows.feedback_to_mapping(judgement.feedback) for stored in store.all_stored() for judgement in stored.judgements
                     ),
                     "memory.jsonl": (rows.entry_to_mapping(entry) for entry in store.load_memory()),
+                    "aliases.jsonl": (rows.alias_to_mapping(alias) for alias in store.load_aliases()),
                 }
                 manifest = {"format": FORMAT, "created_at": now, "files": {name: _write(archive, name, lines[name]) for name in MEMBERS}}
                 archive.writestr("manifest.json", json.dumps(manifest, indent=2, sort_keys=True))
@@ -76,14 +98,23 @@ def import_archive(store: ExperienceStore, path: Path) -> tuple[int, int]:
         with zipfile.ZipFile(path) as archive:
             _verify(archive, path)
             feedback: dict[str, list[Judgement]] = {}
-            for line in _lines(archive, "feedback.jsonl"):
-                one = rows.feedback_from_mapping(line)
-                feedback.setdefault(one.decision_id, []).append(Judgement(feedback=one, reward=None, weight=0.0))
-            stored = (_stored_of(line, feedback) for line in _lines(archive, "decisions.jsonl"))
-            return store.import_stored(stored, (rows.entry_from_mapping(line) for line in _lines(archive, "memory.jsonl")))
+            with closing(_lines(archive, "feedback.jsonl")) as lines:
+                for line in lines:
+                    one = rows.feedback_from_mapping(line)
+                    feedback.setdefault(one.decision_id, []).append(Judgement(feedback=one, reward=None, weight=0.0))
+            named = _lines(archive, "aliases.jsonl") if "aliases.jsonl" in archive.namelist() else iter(())
+            with (
+                closing(_lines(archive, "decisions.jsonl")) as lines,
+                closing(_lines(archive, "memory.jsonl")) as entries,
+            ):
+                return store.import_stored(
+                    (_stored_of(line, feedback) for line in lines),
+                    (rows.entry_from_mapping(line) for line in entries),
+                    (rows.alias_from_mapping(line) for line in named),
+                )
     except OSError as error:
         raise StoreError(f"{path}: cannot read the archive: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise StoreError(f"{path}: not an archive of `voice-rl experience export`: {error}") from error
 
 
@@ -118,14 +149,14 @@ def _write(archive: zipfile.ZipFile, name: str, lines: Iterator[dict[str, Any]])
 
 def _verify(archive: zipfile.ZipFile, path: Path) -> None:
     names = sorted(archive.namelist())
-    if names != sorted([*MEMBERS, "manifest.json"]):
+    if sorted({*names, *_LATER_MEMBERS}) != sorted([*MEMBERS, "manifest.json"]) or len(set(names)) < len(names):
         raise StoreError(f"{path}: expected the files {', '.join([*MEMBERS, 'manifest.json'])}, got {', '.join(names)[:200]}")
     if any(member.file_size > MAX_MEMBER_BYTES for member in archive.infolist()):
         raise StoreError(f"{path}: a file in it is larger than {MAX_MEMBER_BYTES} bytes")
     manifest = json.loads(archive.read("manifest.json"))
     if manifest["format"] != FORMAT:
         raise StoreError(f"{path}: expected archive format {FORMAT}, got {manifest['format']!r}; update this package")
-    for name in MEMBERS:
+    for name in (one for one in MEMBERS if one in names):
         with archive.open(name) as member:
             digest = _digest(member)
         if digest != manifest["files"][name]["sha256"]:
@@ -139,7 +170,11 @@ def _digest(member: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any]]:
+def _lines(archive: zipfile.ZipFile, name: str) -> Generator[dict[str, Any], None, None]:
     with archive.open(name) as member:
-        for line in member:
-            yield json.loads(line)
+        for number, line in enumerate(member, start=1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:  # inside a transaction the store would take this one for damage of its own
+                raise ValueError(f"{name}: row {number}: expected UTF-8") from error
+            yield json.loads(text)

@@ -1,31 +1,37 @@
 """The model store: one folder a version, a manifest that pins every byte of it, a pointer that names the champion.
 
 models/
-|-- champion               {"version", "previous": [...], "changed_at"}, replaced atomically
+|-- champion               {"version", "previous": [...], "changed_at", "on_trial"}, replaced atomically
+|-- challenger             the version that runs in shadow beside the champion, if any
 `-- 2026-11-23-1/
     |-- policy.onnx
     |-- model_card.md
-    `-- manifest.json      written last: version, files -> SHA-256, tokenizer and feature versions, data hash, metrics, gate, parent
+    |-- manifest.json      written last: version, files -> SHA-256, tokenizer and feature versions, data hash, metrics, gate, parent
+    `-- manifest.sig       only where the maker signed it, see signing
 """
 
 import hashlib
 import json
 import logging
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from voice_rl_plugin.errors import ModelError
+from voice_rl_plugin.learning.signing import SIGNATURE, SignatureCheck
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,6 +40,7 @@ BASE = "base"
 BASE_FOLDER = Path(__file__).parents[1] / "models" / BASE
 MANIFEST = "manifest.json"
 POINTER = "champion"
+CHALLENGER = "challenger"
 MODEL = "policy.onnx"
 CARD = "model_card.md"
 
@@ -50,14 +57,38 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SUFFIXES = frozenset({".onnx", ".json", ".jsonl", ".md", ".txt", ".yaml", ".npy", ".safetensors"})
 """None of these can run code when it is read."""
 _CHUNK = 1_048_576
+_UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,  # encrypted, or packed in a way that is not supported
+    ValueError,
+    LookupError,
+    OverflowError,
+)
+"""What the archive modules raise on foreign bytes."""
 
 _PROBE = """
 import resource, sys
 from pathlib import Path
-resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+for limit, value in ((resource.RLIMIT_AS, int(sys.argv[2])), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+    resource.setrlimit(limit, (value, value))
 from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
 OnnxPolicy.load(Path(sys.argv[1]))
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A new champion that has yet to show that people deny it no more often than the former one."""
+
+    version: str
+    former: str
+    since: float
+    """Unix seconds of the promotion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +184,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{folder}: no {MANIFEST}; the version is missing or was never finished") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: expected JSON: {error}") from error
 
 
@@ -171,31 +202,36 @@ def verify_folder(folder: Path, *, allows_hard_links: bool = False) -> Manifest:
         raise ModelError(f"{folder}: expected a folder of its own, got a link or nothing")
     manifest = read_manifest(folder)
     found = {entry.name: entry for entry in os.scandir(folder)}
-    if foreign := sorted(set(found) - set(manifest.files) - {MANIFEST} - ({"__pycache__", "__init__.py"} if allows_hard_links else set())):
+    if foreign := sorted(
+        set(found) - set(manifest.files) - {MANIFEST, SIGNATURE} - ({"__pycache__", "__init__.py"} if allows_hard_links else set())
+    ):
         raise ModelError(f"{folder}: foreign files {foreign[:3]}; a version holds only what its manifest names")
     if missing := sorted(set(manifest.files) - set(found)):
         raise ModelError(f"{folder}: missing {missing}; import the version again")
-    for name in (MANIFEST, *sorted(manifest.files)):
+    for name in (MANIFEST, *([SIGNATURE] if SIGNATURE in found else []), *sorted(manifest.files)):
         status = found[name].stat(follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{folder / name}: expected a plain file, got a link or something else")
         if status.st_nlink != 1 and not allows_hard_links:
             raise ModelError(f"{folder / name}: is a hard link; its content could change from elsewhere")
-        if name != MANIFEST and (digest := _digest_of(folder / name)) != manifest.files[name]:
+        if name in manifest.files and (digest := _digest_of(folder / name)) != manifest.files[name]:
             raise ModelError(f"{folder / name}: expected SHA-256 {manifest.files[name][:12]}..., got {digest[:12]}...; the file is damaged")
     return manifest
 
 
 def probe_in_child(folder: Path) -> None:
-    """Load a model in a child process with a memory limit: a bomb ends the child, not the daemon.
+    """Load a model in a child process that may neither grow nor write, and is given no secret: a bomb ends the child, not the daemon.
 
     Raises:
         ModelError: it does not load, needs too much memory, or takes too long.
     """
     command = [sys.executable, "-c", _PROBE, str(folder), str(PROBE_MEMORY_BYTES)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VOICE_RL")}
+    environment = {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False, env=environment
+        )
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{folder}: did not load within {PROBE_TIMEOUT_S:g} s") from error
     if done.returncode != 0:
@@ -206,17 +242,31 @@ def probe_in_child(folder: Path) -> None:
 class ModelStore:
     """All versions on disk, and which one is the champion."""
 
-    def __init__(self, path: Path, *, base: Path = BASE_FOLDER, probe: Callable[[Path], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        base: Path = BASE_FOLDER,
+        probe: Callable[[Path], None] | None = None,
+        check_signature: SignatureCheck | None = None,
+    ) -> None:
         """Open the store; the folder is made with the first version.
 
         Args:
             path: the folder of all versions.
             base: the shipped model.
             probe: raises ModelError when a new version does not load; run before it is added from outside and before it is promoted.
+            check_signature: raises ModelError when a version is not signed by the right hand; the shipped one is the installer's business.
         """
         self.path = path
         self._base = base
         self._probe = probe
+        self._check_signature = check_signature
+
+    @property
+    def needs_signature(self) -> bool:
+        """Whether only signed versions are served."""
+        return self._check_signature is not None
 
     @property
     def pointer(self) -> Path:
@@ -248,19 +298,22 @@ class ModelStore:
         """Check every byte of a version.
 
         Raises:
-            ModelError: it is missing, damaged, or holds what its manifest does not name.
+            ModelError: it is missing, damaged, not signed by the right hand, or holds what its manifest does not name.
         """
+        if version != BASE and self._check_signature is not None:
+            self._check_signature(self.folder(version))
         manifest = verify_folder(self.folder(version), allows_hard_links=version == BASE)
         if version not in (BASE, manifest.version):
             raise ModelError(f"{self.folder(version)}: the manifest names version {manifest.version!r}; the folder was renamed")
         return manifest
 
-    def add(self, folder: Path, manifest: Mapping[str, Any]) -> str:
+    def add(self, folder: Path, manifest: Mapping[str, Any], *, sign: Callable[[bytes], bytes] | None = None) -> str:
         """Copy a new version into the store, its manifest last.
 
         Args:
             folder: holds `policy.onnx` and whatever belongs to it.
             manifest: everything but `files`, which is computed here.
+            sign: makes the signature of the manifest.
 
         Returns:
             The version.
@@ -268,7 +321,7 @@ class ModelStore:
         Raises:
             ModelError: the version exists, or a file is not allowed in one.
         """
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name != MANIFEST)
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name not in (MANIFEST, SIGNATURE))
         for name in names:
             _check_file_name(name, where=str(folder))
             if (folder / name).is_symlink() or not (folder / name).is_file():
@@ -282,6 +335,8 @@ class ModelStore:
             files = {name: _digest_of(staging / name) for name in names}
             checked = Manifest.from_mapping({**manifest, "files": files}, where=str(folder))
             _replace_file(staging / MANIFEST, json.dumps(checked.to_mapping(), indent=2, sort_keys=True, ensure_ascii=False))
+            if sign is not None:
+                (staging / SIGNATURE).write_bytes(sign((staging / MANIFEST).read_bytes()))
             return self._take_in(staging)
 
     def import_archive(self, archive: Path) -> str:
@@ -295,6 +350,8 @@ class ModelStore:
         """
         with self._staging() as staging:
             _extract(archive, staging)
+            if self._check_signature is not None:
+                self._check_signature(staging)
             verify_folder(staging)
             if self._probe is not None:
                 self._probe(staging)
@@ -347,7 +404,80 @@ class ModelStore:
                 self._probe(self.folder(version))
         pointer = self._read_pointer()
         if pointer["version"] != version:
-            self._write_pointer(version, [*pointer["previous"], pointer["version"]], at)
+            self._write_pointer(version, [*pointer["previous"], pointer["version"]], at, on_trial=True)
+
+    def trial(self) -> Trial | None:
+        """Return the trial of the champion; None when it has none, or has passed it."""
+        pointer = self._read_pointer()
+        if not pointer["on_trial"] or not pointer["previous"]:
+            return None
+        return Trial(version=pointer["version"], former=pointer["previous"][-1], since=pointer["changed_at"])
+
+    def end_trial(self, version: str) -> None:
+        """Note that a champion has passed its trial; another champion's trial goes on.
+
+        Raises:
+            ModelError: the pointer cannot be written; the trial goes on.
+        """
+        pointer = self._read_pointer()
+        if pointer["version"] == version and pointer["on_trial"]:
+            self._write_pointer(version, pointer["previous"], pointer["changed_at"])
+
+    def challenger_version(self) -> str | None:
+        """Return the version that runs in shadow beside the champion; None when there is none."""
+        try:
+            return check_version((self.path / CHALLENGER).read_text(encoding="utf-8").strip(), where=str(self.path / CHALLENGER))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError, ModelError) as error:
+            _LOGGER.error("%s: damaged (%s); nothing runs in shadow", self.path / CHALLENGER, error)  # noqa: TRY400 - the message says it all
+            return None
+
+    def challenger(self, version: str) -> Path:
+        """Return the folder of a version that is to run in shadow.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        self.verify(version)
+        return self.folder(version)
+
+    def challenge(self, version: str | None) -> None:
+        """Have a version run in shadow beside the champion; None ends it.
+
+        Raises:
+            ModelError: it does not verify or load, or the store cannot be written.
+        """
+        if version is not None:
+            self.verify(version)
+            if self._probe is not None:
+                self._probe(self.folder(version))
+        try:
+            if version is None:
+                (self.path / CHALLENGER).unlink(missing_ok=True)
+            else:
+                self.path.mkdir(parents=True, exist_ok=True)
+                _replace_file(self.path / CHALLENGER, version)
+        except OSError as error:
+            raise ModelError(f"{self.path / CHALLENGER}: cannot be written: {error.strerror}") from error
+
+    def newer_than(self, version: str) -> tuple[str, ...]:
+        """Return the versions made after one that passed their gate, oldest first; they are not verified."""
+        made = self.versions()
+        later = made[made.index(version) + 1 :] if version in made else made[1:]
+        return tuple(one for one in later if self._has_passed_gate(one))
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of; empty when its manifest cannot be read."""
+        try:
+            manifest = self.manifest(version)
+        except ModelError:
+            return ""
+        if version == BASE:
+            return "the shipped model"
+        labels = manifest.metrics.get("labels")
+        made_of = f"learned from {labels} labels of this home, " if isinstance(labels, int) else ""
+        return f"{made_of}after {manifest.parent or BASE}; the gate was {'' if manifest.has_passed_gate else 'not '}passed"
 
     def rollback(self, *, at: float) -> str:
         """Make the former champion the champion again and return its version.
@@ -368,6 +498,12 @@ class ModelStore:
             return str(version)
         raise ModelError(f"models: nothing to roll back to; {pointer['version']} is the first champion")
 
+    def _has_passed_gate(self, version: str) -> bool:
+        try:
+            return self.manifest(version).has_passed_gate
+        except ModelError:
+            return False
+
     def _staging(self) -> "_Staging":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -382,8 +518,9 @@ class ModelStore:
         target = self.path / manifest.version
         if manifest.version == BASE or target.exists():
             raise ModelError(f"model {manifest.version}: exists already; versions are never replaced")
-        for name in (*manifest.files, MANIFEST):
-            _sync(staging / name)
+        for name in (*manifest.files, MANIFEST, SIGNATURE):
+            if name != SIGNATURE or (staging / name).exists():
+                _sync(staging / name)
         staging.chmod(0o755)
         staging.rename(target)
         _sync(self.path)
@@ -395,21 +532,25 @@ class ModelStore:
             version, previous = pointer["version"], pointer["previous"]
             for name in (version, *previous):
                 check_version(name, where=str(self.pointer))
+            changed_at, on_trial = float(pointer.get("changed_at", 0.0)), pointer.get("on_trial") is True
         except FileNotFoundError:
-            return {"version": BASE, "previous": []}
+            return dict(_NO_POINTER)
         except (OSError, ValueError, KeyError, TypeError, ModelError) as error:
             _LOGGER.error("%s: damaged (%s); the shipped model is used", self.pointer, error)  # noqa: TRY400 - the message says it all
-            return {"version": BASE, "previous": []}
-        return {"version": version, "previous": list(previous)}
+            return dict(_NO_POINTER)
+        return {"version": version, "previous": list(previous), "changed_at": changed_at, "on_trial": on_trial}
 
-    def _write_pointer(self, version: str, previous: list[str], at: float) -> None:
+    def _write_pointer(self, version: str, previous: list[str], at: float, *, on_trial: bool = False) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"version": version, "previous": previous[-KEPT_HISTORY:], "changed_at": at}, indent=2)
+        text = json.dumps({"version": version, "previous": previous[-KEPT_HISTORY:], "changed_at": at, "on_trial": on_trial}, indent=2)
         try:
             _replace_file(self.pointer, text)
             _sync(self.path)
         except OSError as error:
             raise ModelError(f"{self.pointer}: cannot be written: {error.strerror}; the champion stays") from error
+
+
+_NO_POINTER: Mapping[str, Any] = {"version": BASE, "previous": (), "changed_at": 0.0, "on_trial": False}
 
 
 class _Staging:
@@ -467,10 +608,10 @@ def _extract(archive: Path, folder: Path) -> None:
         else:
             with tarfile.open(archive) as container:
                 _write_members(_tar_members(container), folder, archive)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise ModelError(f"{archive}: expected a tar or zip file of one version: {error}") from error
     except OSError as error:
         raise ModelError(f"{archive}: cannot be read: {error.strerror or error}") from error
+    except _UNREADABLE as error:
+        raise ModelError(f"{archive}: expected a tar or zip file of one version: {error}") from error
 
 
 def _zip_members(container: zipfile.ZipFile) -> Iterator[tuple[str, bool, Callable[[], IO[bytes]]]]:
@@ -499,7 +640,8 @@ def _write_members(members: Iterator[tuple[str, bool, Callable[[], IO[bytes]]]],
             raise ModelError(f"{archive}: more than {MAX_FILES} files")
         if len(parts) > 2 or (len(parts) == 2 and not _VERSION.fullmatch(parts[0])):
             raise ModelError(f"{archive}: {path!r} leaves the version's folder")
-        _check_file_name(parts[-1], where=str(archive))
+        if parts[-1] != SIGNATURE:
+            _check_file_name(parts[-1], where=str(archive))
         parent = parts[0] if len(parts) == 2 else ""
         if top is not None and parent != top:
             raise ModelError(f"{archive}: expected one version, got files in {top!r} and {parent!r}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from voice_rl_plugin.deciding.aliases import Alias
 from voice_rl_plugin.deciding.memory import MemoryEntry, memory_words
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Candidate, Decision
@@ -176,6 +177,16 @@ def entry_from_mapping(mapping: Mapping[str, Any]) -> MemoryEntry:
     return MemoryEntry(
         **{**mapping, "actions": actions_from_list(mapping["actions"]), "rival": None if rival is None else actions_from_list(rival)}
     )
+
+
+def alias_to_mapping(alias: Alias) -> dict[str, Any]:
+    """Return an alias as JSON."""
+    return asdict(alias)
+
+
+def alias_from_mapping(mapping: Mapping[str, Any]) -> Alias:
+    """Read back what `alias_to_mapping` wrote."""
+    return Alias(**mapping)
 
 
 def states_of_candidates(decision: Decision, states: States) -> dict[str, Any]:

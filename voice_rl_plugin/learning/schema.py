@@ -3,7 +3,7 @@
 decisions --< feedback        every judgement, with the label made of it
     |------ rewards           what the judgements come to; absent while nobody judged
     `-----< marks             published actions: written before the publish, done after it
-memory, dedup, erased, exports, migrations
+memory, aliases, dedup, erased, exports, migrations
 """
 
 import sqlite3
@@ -106,6 +106,21 @@ MIGRATIONS: tuple[Migration, ...] = (
         statements=(
             "CREATE TABLE erased (decision_id TEXT PRIMARY KEY, erased_at REAL NOT NULL) STRICT",
             "CREATE TABLE exports (path TEXT PRIMARY KEY, exported_at REAL NOT NULL) STRICT",
+        ),
+    ),
+    Migration(
+        version=4,
+        name="aliases",
+        statements=(
+            """
+            CREATE TABLE aliases (
+                words TEXT PRIMARY KEY,
+                decision_id TEXT NOT NULL,
+                learned_at REAL NOT NULL,
+                body TEXT NOT NULL,
+                checksum TEXT NOT NULL
+            ) STRICT
+            """,
         ),
     ),
 )

@@ -9,13 +9,14 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from voice_rl_plugin.deciding.aliases import Alias
 from voice_rl_plugin.deciding.memory import MemoryEntry
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Decision
@@ -27,7 +28,8 @@ from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows
 from voice_rl_plugin.learning.connection import StoreConnection
 from voice_rl_plugin.learning.reward import Judgement, Settlement, reward_of, settle
-from voice_rl_plugin.understanding.text import normalise
+from voice_rl_plugin.learning.tally import tally
+from voice_rl_plugin.understanding.text import normalise, words_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class Erasure:
 
     decision_ids: tuple[str, ...]
     memory_entries: int
+    aliases: int
     exports: tuple[Path, ...]
     """Archives that were exported earlier and still exist: whoever keeps them must delete them."""
 
@@ -233,6 +236,21 @@ class ExperienceStore:
         decisions, rewards = self._connection.read(lambda c: c.execute(sql).fetchone())
         return int(decisions), int(rewards)
 
+    def judged_badly(self, policy_version: str, *, since: float = 0.0, limit: int = 1000) -> tuple[int, int]:
+        """Return how many decisions a version made itself, without the memory, and how many of them people denied, corrected or took back.
+
+        Args:
+            policy_version: which version.
+            since: Unix seconds; earlier ones do not count.
+            limit: the newest so many.
+        """
+        row = self._connection.read(lambda c: c.execute(_JUDGED_BADLY, (policy_version, since, limit)).fetchone())
+        return int(row[0]), int(row[1])
+
+    def tally(self, *, since: float) -> Mapping[str, int]:
+        """Return how many decisions were made since a time, by outcome, and how many were judged, by what was said of them."""
+        return self._connection.read(lambda c: tally(c, since=since))
+
     # Feedback
 
     def record_feedback(self, feedback: Feedback) -> Settlement | None:
@@ -268,6 +286,18 @@ class ExperienceStore:
         """Erase an entry without a trace; return whether there was one."""
         sql = "DELETE FROM memory WHERE words = ? AND area = ?"
         return self._connection.erase(lambda c: c.execute(sql, (words, area or "")).rowcount > 0)
+
+    def load_aliases(self) -> tuple[Alias, ...]:
+        """Return all names that corrections have taught, oldest first."""
+        return self._connection.read(_load_aliases)
+
+    def save_alias(self, alias: Alias) -> None:
+        """Write an alias; one of the same words is replaced."""
+        self._connection.write(lambda c: _insert_alias(c, alias))
+
+    def forget_alias(self, words: str) -> bool:
+        """Erase an alias without a trace; return whether there was one."""
+        return self._connection.erase(lambda c: c.execute("DELETE FROM aliases WHERE words = ?", (words,)).rowcount > 0)
 
     # Delivery
 
@@ -348,8 +378,10 @@ class ExperienceStore:
         def change(connection: sqlite3.Connection) -> Erasure:
             ids: list[str] = []
             keys: list[tuple[str, str]] = []
+            names: list[str] = []
             if wanted is not None:
                 ids, keys = _matching(connection, wanted)
+                names = _matching_aliases(connection, wanted)
             elif decision_id is not None:
                 ids = _ids_where(connection, "id = ?", (decision_id,))
             elif older_than is not None:
@@ -357,13 +389,21 @@ class ExperienceStore:
             else:
                 ids = _ids_where(connection, "1", ())
                 keys = list(connection.execute("SELECT words, area FROM memory"))
+                names = [row[0] for row in connection.execute("SELECT words FROM aliases")]
                 connection.execute("DELETE FROM dedup")
             _delete(connection, ids)
             connection.executemany("INSERT OR REPLACE INTO erased VALUES (?, ?)", [(one, now) for one in ids])
             forgotten = sum(connection.execute("DELETE FROM memory WHERE decision_id = ?", (one,)).rowcount for one in ids)
             forgotten += sum(connection.execute("DELETE FROM memory WHERE words = ? AND area = ?", key).rowcount for key in keys)
+            unnamed = sum(connection.execute("DELETE FROM aliases WHERE decision_id = ?", (one,)).rowcount for one in ids)
+            unnamed += sum(connection.execute("DELETE FROM aliases WHERE words = ?", (one,)).rowcount for one in names)
             exports = tuple(Path(row[0]) for row in connection.execute("SELECT path FROM exports ORDER BY exported_at"))
-            return Erasure(decision_ids=tuple(ids), memory_entries=forgotten, exports=tuple(path for path in exports if path.exists()))
+            return Erasure(
+                decision_ids=tuple(ids),
+                memory_entries=forgotten,
+                aliases=unnamed,
+                exports=tuple(path for path in exports if path.exists()),
+            )
 
         return self._connection.erase(change)
 
@@ -401,7 +441,9 @@ class ExperienceStore:
         sql = "INSERT INTO exports VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET exported_at = ?2"
         self._connection.write(lambda c: c.execute(sql, (str(path), at)))
 
-    def import_stored(self, stored: Iterable[StoredDecision], memory: Iterable[MemoryEntry]) -> tuple[int, int]:
+    def import_stored(
+        self, stored: Iterable[StoredDecision], memory: Iterable[MemoryEntry], aliases: Iterable[Alias] = ()
+    ) -> tuple[int, int]:
         """Add decisions with their feedback from elsewhere, in one transaction; rewards are made anew from the feedback.
 
         Returns:
@@ -422,12 +464,23 @@ class ExperienceStore:
             for entry in memory:
                 if not connection.execute("SELECT 1 FROM erased WHERE decision_id = ?", (entry.decision_id,)).fetchone():
                     _insert_memory(connection, entry, replaces=False)
+            for alias in aliases:
+                if not connection.execute("SELECT 1 FROM erased WHERE decision_id = ?", (alias.decision_id,)).fetchone():
+                    _insert_alias(connection, alias, replaces=False)
             return decisions, judgements
 
         return self._connection.write(change)
 
 
 _DECISION_COLUMNS = "id, utterance_id, door, pattern, outcome, decided_at, body, previous, states"
+_JUDGED_BADLY = """
+    SELECT count(*), coalesce(sum(json_extract(r.body, '$.reward') < 0), 0)
+    FROM (
+        SELECT id FROM decisions
+        WHERE json_extract(body, '$.policy_version') = ? AND json_extract(body, '$.stage') IN ('policy', 'alias', 'exploration')
+        AND decided_at >= ? ORDER BY seq DESC LIMIT ?
+    ) d LEFT JOIN rewards r ON r.decision_id = d.id
+"""
 _SAME_UTTERANCE = "d.utterance_id = ? AND d.door = ? AND abs(? - d.decided_at) <= ?"
 
 
@@ -500,6 +553,22 @@ def _load_memory(connection: sqlite3.Connection) -> tuple[MemoryEntry, ...]:
         else:
             _LOGGER.warning("a memory entry of decision %s fails its checksum and is left out", columns[2])
     return tuple(entries)
+
+
+def _insert_alias(connection: sqlite3.Connection, alias: Alias, *, replaces: bool = True) -> None:
+    columns = (alias.words, alias.decision_id, alias.learned_at, rows.dump(rows.alias_to_mapping(alias)))
+    sql = f"INSERT OR {'REPLACE' if replaces else 'IGNORE'} INTO aliases VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - fixed texts
+    connection.execute(sql, (*columns, rows.checksum_of(*columns)))
+
+
+def _load_aliases(connection: sqlite3.Connection) -> tuple[Alias, ...]:
+    aliases: list[Alias] = []
+    for *columns, checksum in connection.execute("SELECT words, decision_id, learned_at, body, checksum FROM aliases ORDER BY learned_at"):
+        if checksum == rows.checksum_of(*columns):
+            aliases.append(rows.alias_from_mapping(_parse(columns[3])))
+        else:
+            _LOGGER.warning("an alias of decision %s fails its checksum and is left out", columns[1])
+    return tuple(aliases)
 
 
 def _insert_feedback(connection: sqlite3.Connection, feedback: Feedback, now: float) -> Settlement | None:
@@ -620,6 +689,12 @@ def _matching(connection: sqlite3.Connection, wanted: str) -> tuple[list[str], l
     return ids, [(words, area) for words, area, body in entries if wanted in _squeeze(words) or wanted in _squeeze(body)]
 
 
+def _matching_aliases(connection: sqlite3.Connection, wanted: str) -> list[str]:
+    aliases = connection.execute("SELECT words, body FROM aliases").fetchall()
+    tokens = " ".join(words_of(wanted))
+    return [words for words, body in aliases if tokens in words or wanted in _squeeze(body)]
+
+
 def _delete(connection: sqlite3.Connection, ids: list[str]) -> None:
     for decision_id in ids:
         for (body,) in connection.execute("SELECT body FROM decisions WHERE id = ?", (decision_id,)).fetchall():
@@ -665,5 +740,6 @@ def _transition_of(stored: StoredDecision) -> Transition:
         correction=None if correction is None else tuple(rows.actions_to_list(correction)),
         correction_text=settlement.correction_text if settlement is not None else None,
         decided_at=decision.decided_at,
+        choices=tuple({"actions": rows.actions_to_list(choice.actions), "probability": choice.probability} for choice in decision.choices),
         states=stored.states,
     )

@@ -6,15 +6,17 @@ The scorer turns them into N + 2 probabilities: one a candidate, one for "for us
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import WEATHER
 from voice_rl_plugin.domain.frame import MOODS, Frame, Span
 from voice_rl_plugin.domain.home import Entity
+from voice_rl_plugin.understanding.beyond import beyond_action, weather_search
 from voice_rl_plugin.understanding.colours import color_name, hvac_mode, white_kelvin
 from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.numbers import Value, parse_value
@@ -43,6 +45,9 @@ _PROPERTY_DOMAINS = {
 }
 _LOT = frozenset("lot lots way much loads heaps plenty 很多 许多 好多".split())
 _LOT_HAN = ("很多", "许多", "好多", "大幅", "多调", "亮多", "暗多")
+_LEAST_HEARD, _BEST_HEARD = 0.48, 0.6
+"""Scores of a target whose name is just alike, and quite alike, to what was heard."""
+_GARBLES = frozenset("uh um er erm hmm shh 嗯 呃 嘶 滋 呲 咝 沙".split())
 _STATELESS = frozenset({"scene", "script", "button", "input_button"})
 """Domains without a state that anybody could ask for."""
 _POWER = ("turn_on", "turn_off", "toggle", "open", "close", "start", "stop")
@@ -59,8 +64,8 @@ _PROPERTY_OF_DOMAIN = {
 }
 _HAN_TIMER_STATUS = ("还剩", "还有多久", "还有多少")
 
-CANDIDATE_FEATURES = 3 + len(_FORMS) + 1 + 3 + 3 + 4 + 5 + len(_DOMAINS) + 1 + 8
-CONTEXT_FEATURES = len(MOODS) + 14
+CANDIDATE_FEATURES = 3 + len(_FORMS) + 1 + 3 + 3 + 4 + 5 + len(_DOMAINS) + 1 + 8 + 2
+CONTEXT_FEATURES = len(MOODS) + 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,8 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
         part = words[span.start : span.end]
         if span.tag == "VALUE" and value is None:
             value = parse_value(part)
+            if span.end < frame.end and words[span.end] in _GARBLES:  # what came behind the number was not heard
+                value = None
             destroyed |= value is None
             if value is not None and frame.operation in ("raise", "lower") and not _is_absolute(words, span):
                 value, delta = None, value
@@ -142,7 +149,9 @@ def _is_absolute(words: Sequence[str], span: Span) -> bool:
     return named or bool({"to", "at", "on", "到", "至", "成", "为", "于"} & {*before, *part[:1]})
 
 
-def clause_options(observation: Observation, frame: Frame, situation: Situation, *, clauses: int = 1) -> ClauseOptions:
+def clause_options(
+    observation: Observation, frame: Frame, situation: Situation, *, clauses: int = 1, beyond: Collection[str] = ()
+) -> ClauseOptions:
     """Return the candidates of one clause.
 
     Args:
@@ -150,12 +159,14 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
         frame: the clause.
         situation: where it was said; for a later clause, `previous` holds the actions of the clause before.
         clauses: how many clauses the utterance has.
+        beyond: the services beyond the house that are switched on; only where the weather comes from depends on them.
     """
     frame = mend(observation, frame)
     amounts, destroyed = amounts_of(observation, frame)
     options: dict[str, Option] = {}
     is_unable = False
     any_target = False
+    first_unable = False
     resolved: dict[str, tuple[Target, ...]] = {}
     least = UNLIKELY * frame.operations[0][1] * frame.properties[0][1]
     for operation, p_operation in frame.operations[:3]:
@@ -165,7 +176,8 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
             if p_operation * p_property < least and options:
                 continue
             if operation == "handover":
-                action = handover_action(observation, frame, prop)
+                searches = prop == "weather" and WEATHER in beyond and _has_no_own_weather(frame, situation)
+                action = handover_action(observation, frame, prop, searches_weather=searches)
                 if action is not None:
                     option = _option(frame, situation, amounts, (action,), None, operation, prop, destroyed=destroyed)
                     options.setdefault(action.key, option)
@@ -178,6 +190,7 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
                 actions, share = _actions(operation, prop, target, amounts, situation)
                 if not actions:
                     is_unable = is_unable or rank == 0
+                    first_unable |= rank == 0 and operation == frame.operation and prop == frame.property
                     continue
                 key = "|".join(a.key for a in actions)
                 if key not in options:
@@ -189,7 +202,9 @@ def clause_options(observation: Observation, frame: Frame, situation: Situation,
     return ClauseOptions(
         frame=frame,
         options=chosen,
-        context=_context(observation, frame, situation, chosen, unknown, clauses=clauses, any_target=any_target, destroyed=destroyed),
+        context=_context(
+            observation, frame, situation, chosen, unknown, clauses=clauses, any_target=any_target, destroyed=destroyed, unable=first_unable
+        ),
         unknown=unknown,
         is_unable=is_unable and not chosen,
         has_destroyed_value=destroyed,
@@ -281,10 +296,19 @@ def _option(
         float(bool(entities) and situation.area is not None and all(e.area == situation.area for e in entities)),
         min((s.confidence for s in named), default=1.0),
         float(_changes_nothing(operation, entities, situation)),
+        *_heard(frame, target),
         float(rank == 0),
         float(wanted is not None and domain != "" and domain not in wanted and operation not in _POWER),
     )
     return Option(actions=actions, target=target, operation=operation, property=prop, features=features)
+
+
+def _heard(frame: Frame, target: Target | None) -> tuple[float, float]:
+    """Return how clearly a name was heard that is only known by its sound, and how long it is; both 0 for other names."""
+    if target is None or target.form != "sound":
+        return 0.0, 0.0
+    longest = max((s.end - s.start for s in frame.spans_of("NAME")), default=0)
+    return max(0.0, (target.score - _LEAST_HEARD) / (_BEST_HEARD - _LEAST_HEARD)), min(longest, 5) / 5
 
 
 def _changes_nothing(operation: str, entities: Sequence[Entity], situation: Situation) -> bool:
@@ -306,6 +330,7 @@ def _context(
     clauses: int,
     any_target: bool,
     destroyed: bool,
+    unable: bool,
 ) -> NDArray[np.float32]:
     length = max(1, frame.end - frame.start)
     tagged = sum(s.end - s.start for s in frame.spans)
@@ -327,6 +352,7 @@ def _context(
             float(clauses > 1),
             float(destroyed),
             float(any(not w.isascii() for w in observation.words)),
+            float(unable),
         ],
         np.float32,
     )
@@ -336,10 +362,21 @@ def _contains(words: Sequence[str], text: str, english: Sequence[str], chinese: 
     return any(w in words for w in english) or any(c in text for c in chinese)
 
 
-def handover_action(observation: Observation, frame: Frame, prop: str) -> Action | None:
-    """Return the Home Assistant intent that a handed over clause stands for; None when the property names none.
+def _has_no_own_weather(frame: Frame, situation: Situation) -> bool:
+    """Whether Home Assistant's own weather cannot answer: a place or a time was named, or the home has none."""
+    return bool(frame.spans_of("PLACE", "TIME")) or all(entity.domain != "weather" for entity in situation.home.exposed)
 
-    Home Assistant does these itself; the slots carry the raw words, which its own intents or its agent understand.
+
+def handover_action(observation: Observation, frame: Frame, prop: str, *, searches_weather: bool = False) -> Action | None:
+    """Return the Home Assistant intent, or the action beyond the house, that a handed over clause stands for; None when there is none.
+
+    Home Assistant does its intents itself; the slots carry the raw words, which its own intents or its agent understand.
+
+    Args:
+        observation: the utterance.
+        frame: the clause.
+        prop: the property to read it with.
+        searches_weather: whether the weather is searched for, not asked of Home Assistant.
     """
     words = observation.words[frame.start : frame.end]
     text = "".join(words)
@@ -363,6 +400,8 @@ def handover_action(observation: Observation, frame: Frame, prop: str) -> Action
         shopping = _contains(words, text, ("shopping", "grocery", "groceries", "buy"), ("购物", "买"))
         return Action(service=f"intent.Hass{'ShoppingListAddItem' if shopping else 'ListAddItem'}", data=data)
     if prop == "weather":
+        if searches_weather:
+            return weather_search(observation, frame)
         return Action(service="intent.HassGetWeather", data={})
     if prop == "clock":
         dated = _contains(words, text, ("date", "day", "month", "year", "today"), ("几号", "星期", "周几", "日期", "礼拜", "几月"))
@@ -371,4 +410,4 @@ def handover_action(observation: Observation, frame: Frame, prop: str) -> Action
         return Action(service="intent.HassBroadcast", data={"message": content[0]} if content else {})
     if prop == "search":
         return Action(service="intent.HassMediaSearchAndPlay", data={"search_query": content[0]} if content else {})
-    return None
+    return beyond_action(observation, frame, prop)

@@ -42,6 +42,10 @@ _FLAG = {name: index for index, name in enumerate(_FLAGS)}
 _DOMAIN_FLAG = {domain: _FLAG[f"is_{domain}"] for domain in _DOMAIN_GROUPS}
 _FORM_FLAG = {form: _FLAG[f"entity_{form}"] for form in ("full", "stripped", "partial")}
 _SOUND_FLAG = {thing: _FLAG[f"{thing}_sound"] for thing in ("entity", "area", "floor")}
+SOUND_FLAGS = tuple(_SOUND_FLAG.values())
+"""The flags of what is only heard alike."""
+SOUND_ID = 1
+"""The word bucket that is a word's sound."""
 
 _NUMBER_WORDS = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "

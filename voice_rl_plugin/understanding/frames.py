@@ -1,7 +1,8 @@
 """From the network's token logits to frames, one a clause.
 
-The network gives, for each token, logits of mood, operation, property and tag, the logit that a span begins there, and the logit that a new
-clause begins there. A clause's mood, operation and property are the softmax of the mean of its tokens' logits.
+The network gives, for each token, logits of mood, operation, property and tag, the logit that a span begins there, the logit that a new
+clause begins there, and how much the token says of its clause. A clause's mood, operation and property are the softmax of the weighted mean
+of its tokens' logits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +36,14 @@ class Logits:
     """[T], a span begins at this token."""
     clauses: NDArray[np.float32]
     """[T], a clause begins at this token."""
+    weights: NDArray[np.float32]
+    """[T], how much a token says of its clause: their softmax over the clause weighs its tokens' logits."""
 
 
-HEAD_SIZES = (len(MOODS), len(OPERATIONS), len(PROPERTIES), len(TAGS), 1, 1)
+HEAD_SIZES = (len(MOODS), len(OPERATIONS), len(PROPERTIES), len(TAGS), 1, 1, 1)
 """The network's output is [T, sum(HEAD_SIZES)], in this order."""
 _WIDTH = sum(HEAD_SIZES)
-_OPERATIONS_AT, _PROPERTIES_AT, _TAGS_AT, _BEGINS_AT, _CLAUSES_AT = (sum(HEAD_SIZES[:n]) for n in range(1, len(HEAD_SIZES)))
+_OPERATIONS_AT, _PROPERTIES_AT, _TAGS_AT, _BEGINS_AT, _CLAUSES_AT, _WEIGHTS_AT = (sum(HEAD_SIZES[:n]) for n in range(1, len(HEAD_SIZES)))
 
 
 CLAUSE_LOGIT = -1.0
@@ -58,6 +61,7 @@ def split_heads(output: NDArray[np.float32]) -> Logits:
         output[:, _TAGS_AT:_BEGINS_AT],
         output[:, _BEGINS_AT],
         output[:, _CLAUSES_AT],
+        output[:, _WEIGHTS_AT],
     )
 
 
@@ -86,18 +90,21 @@ def decode(logits: Logits, words: Sequence[str] = ()) -> tuple[Frame, ...]:
     clauses = logits.clauses.tolist()
     starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT), count]
     if not _CONNECTORS.isdisjoint(words):
-        starts = _cut_where_sides_differ(starts, logits.operations, words, [tag in _HEADS for tag in best])
-    return tuple(
-        Frame(
-            moods=dict(zip(MOODS, _clause(logits.moods, start, end), strict=True)),
-            operations=_likely(_clause(logits.operations, start, end), OPERATIONS),
-            properties=_likely(_clause(logits.properties, start, end), PROPERTIES),
-            spans=tuple(_spans(best, certainty, begins, start, end)),
-            start=start,
-            end=end,
+        starts = _cut_where_sides_differ(starts, logits, words, [tag in _HEADS for tag in best])
+    frames = []
+    for start, end in pairwise(starts):
+        share = clause_share(logits.weights, start, end)
+        frames.append(
+            Frame(
+                moods=dict(zip(MOODS, pooled(logits.moods[start:end], share), strict=True)),
+                operations=_likely(pooled(logits.operations[start:end], share), OPERATIONS),
+                properties=_likely(pooled(logits.properties[start:end], share), PROPERTIES),
+                spans=tuple(_spans(best, certainty, begins, start, end)),
+                start=start,
+                end=end,
+            )
         )
-        for start, end in pairwise(starts)
-    )
+    return tuple(frames)
 
 
 _CONNECTORS = frozenset({",", "and", "then", "but", "再", "然", "顺"})
@@ -108,12 +115,12 @@ _SURE_SIDE = 0.6
 _HEADS = frozenset({TAGS.index("NAME"), TAGS.index("CLASS")})
 
 
-def _cut_where_sides_differ(starts: list[int], operations: NDArray[np.float32], words: Sequence[str], heads: Sequence[bool]) -> list[int]:
+def _cut_where_sides_differ(starts: list[int], logits: Logits, words: Sequence[str], heads: Sequence[bool]) -> list[int]:
     """Return the starts with those added where the operation before a connector is surely another than after it.
 
     Args:
         starts: where the clauses begin, and the end.
-        operations: logits, [T, len(OPERATIONS)].
+        logits: what the network says.
         words: the tokens.
         heads: whether a token names a device; each side must hold one.
     """
@@ -123,7 +130,8 @@ def _cut_where_sides_differ(starts: list[int], operations: NDArray[np.float32], 
         for index in range(start + 2, end - 2):
             if words[index] not in _CONNECTORS or not any(heads[start:index]) or not any(heads[index:end]):
                 continue
-            left, right = _clause(operations, start, index), _clause(operations, index + 1, end)
+            left = pooled(logits.operations[start:index], clause_share(logits.weights, start, index))
+            right = pooled(logits.operations[index + 1 : end], clause_share(logits.weights, index + 1, end))
             one, other = max(left), max(right)
             differ = left.index(one) != right.index(other) and 0 not in (left.index(one), right.index(other))
             if differ and one > _SURE_SIDE and other > _SURE_SIDE:
@@ -133,10 +141,19 @@ def _cut_where_sides_differ(starts: list[int], operations: NDArray[np.float32], 
     return cut
 
 
-def _clause(logits: NDArray[np.float32], start: int, end: int) -> list[float]:
-    """Return the softmax of the mean of a clause's logits: `softmax(logits[start:end].mean(axis=0))` without numpy's wrappers."""
-    mean = np.add.reduce(logits[start:end], axis=0)
-    mean /= end - start
+def clause_share(weights: NDArray[np.float32], start: int, end: int) -> NDArray[np.float32]:
+    """Return how much each token of a clause counts, [end - start], summing to 1."""
+    return softmax(weights[start:end])
+
+
+def pooled(logits: NDArray[np.float32], share: NDArray[np.float32]) -> list[float]:
+    """Return the softmax of the weighted mean of a clause's logits, without numpy's wrappers.
+
+    Args:
+        logits: of the clause's tokens, [N, K].
+        share: as `clause_share` gives it, [N].
+    """
+    mean = share @ logits
     mean -= np.maximum.reduce(mean)
     np.exp(mean, out=mean)
     mean /= np.add.reduce(mean)

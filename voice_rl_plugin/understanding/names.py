@@ -72,6 +72,15 @@ def _spoken_numbers(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [variant for variant in variants if variant != words]
 
 
+def _counts(words: tuple[str, ...]) -> list[str]:
+    """Return the numbers among some words as digits: spot 3 never sounds like spot 2."""
+    return [
+        str(_ENGLISH_DIGITS.index(w)) if w in _ENGLISH_DIGITS else (str(_HAN_DIGITS.index(w)) if w in _HAN_DIGITS else w)
+        for w in words
+        if w.isdigit() or w in _ENGLISH_DIGITS or w in _HAN_DIGITS
+    ]
+
+
 def _other_number(words: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return an English name with its last word as a plural, or back: the venetian blinds are the venetians, the sheers a sheer."""
     last = words[-1]
@@ -85,7 +94,13 @@ def _other_number(words: tuple[str, ...]) -> tuple[str, ...] | None:
 class NameIndex:
     """All forms of all names of a home; built once a home, in about 20 microseconds an entity."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, extra_names: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Index a home.
+
+        Args:
+            home: whose names.
+            extra_names: more full names of its entities, by entity id; those of what is not exposed are left out.
+        """
         self._forms: dict[tuple[str, ...], list[_Form]] = {}
         self._sounds: dict[str, list[_Form]] = {}
         self._groups: set[str] = set()
@@ -118,6 +133,9 @@ class NameIndex:
                 if stripped and stripped != words and stripped not in nouns:  # 玄关灯 is no name for any 灯
                     self._add(_Form(stripped, "entity", entity.id, "stripped", 0.95))
                 self._add_parts(words, stripped, entity.id, place_words, nouns)
+            for name in (extra_names or {}).get(entity.id, ()):
+                if words := words_of(name):
+                    self._add(_Form(words, "entity", entity.id, "full", 1.0))
 
     def _add_names(self, thing: str, thing_id: str, names: Sequence[str]) -> None:
         for name in names:
@@ -227,7 +245,7 @@ class NameIndex:
         if ("-" in key or (len(key) > 1 and sum(map(len, window)) > 3)) and len(key) <= 14:
             for probe in (key, *neighbours(key)):
                 for form in self._sounds.get(probe, ()):
-                    if (form.thing, form.id) not in best and form.words != window:
+                    if (form.thing, form.id) not in best and form.words != window and _counts(window) == _counts(form.words):
                         alike = likeness(window, form.words)
                         if alike >= SOUND_LIKENESS:
                             best[form.thing, form.id] = alike

@@ -107,6 +107,8 @@ def han_number(text: str) -> float | None:
                 digit = float(_HAN_DIGITS[character])
             else:
                 return None
+        if digit and whole[-2:-1] in ("百", "千"):  # 五千六 is 5600
+            digit *= _HAN_SCALES[whole[-2]] / 10
         value += digit
     return value + (float("0." + "".join(str(_HAN_DIGITS[c]) for c in fraction)) if dot else 0.0)
 
@@ -195,6 +197,8 @@ def _english_value(words: list[str]) -> Value | None:
         "fifths": 0.2,
     }
     parts = [fraction[word] for word in words if word in fraction]
+    if "degree" in words and number is None and "half" in words:  # "a degree and a half", "half a degree"
+        return Value(1.5 if words.index("degree") < words.index("half") else 0.5, "degree")
     if parts and "degrees" not in words and not (number and "half" in rest and ("and" in rest or "a" in rest)):
         times = number[0] if number and words[-1] in ("quarters", "thirds", "fifths") else 1.0
         return Value(round(100 * times * parts[0]), "percent")

@@ -38,6 +38,7 @@ _HOME_WIDE_HAN = (
     "所有房间",
     "每个房间",
 )
+_HERE_HAN = ("这里", "这儿", "这边", "屋里", "房间里", "这间", "这屋")
 _SINGULAR_HAN = (
     "那盏",
     "这盏",
@@ -77,6 +78,7 @@ _IMPLIED_DOMAIN = {
     "scene": "scene",
     "power": "light",
 }
+_WEIGHTLESS = frozenset("the a an my our s of in on at by and , 的 那 这 盏 个 台 里".split())
 _FORM_SCORE = {"full": 1.0, "stripped": 0.95, "partial": 0.7, "sound": 0.6}
 
 
@@ -124,6 +126,8 @@ class _Unit:
     areas: tuple[str, ...] = ()
     unmatched_area: int = 0
     area_by_sound: bool = False
+    inherits_area: bool = False
+    """Whether the room was said of the device before: "the bedroom fan and lamp"."""
 
 
 def resolve(observation: Observation, frame: Frame, situation: Situation, *, prop: str) -> tuple[Target, ...]:
@@ -168,6 +172,8 @@ def unknown_tokens(observation: Observation, frame: Frame) -> int:
 
 def _is_home_wide(words: Sequence[str]) -> bool:
     text = "".join(words)
+    if "所有" in text and not any(phrase in text for phrase in _HERE_HAN):
+        return True
     return bool(_HOME_WIDE & set(words)) or any(phrase in text for phrase in _HOME_WIDE_HAN)
 
 
@@ -256,7 +262,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
         )
     for index in range(1, len(units)):  # "the bedroom fan and lamp"
         if not units[index].areas and not units[index].unmatched_area and units[index - 1].areas:
-            units[index] = replace(units[index], areas=units[index - 1].areas)
+            units[index] = replace(units[index], areas=units[index - 1].areas, inherits_area=True)
     return units
 
 
@@ -289,6 +295,8 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
         if outside and form != "full":
             continue
         left = length - (end - start - outside)
+        if left and form == "partial":
+            left -= _placed(observation, span, start, end)
         if left and noun and end <= behind - noun and form != "full":
             left = max(0, left - noun)  # "desk lamp" for the Desk Light: the noun explains itself
         score = _FORM_SCORE[form] * share
@@ -300,6 +308,16 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
         if known is None or score > known[1] or (score == known[1] and left < known[2]):
             best[entity_id] = (match, score, left)
     return best
+
+
+def _placed(observation: Observation, span: Span, start: int, end: int) -> int:
+    """Return how many tokens of a span outside a window name a room or a floor, or are words without weight."""
+    rooms = [m for m in observation.matches if m.thing != "entity" and m.form != "sound"]
+    return sum(
+        1
+        for i in range(span.start, span.end)
+        if not start <= i < end and (observation.words[i] in _WEIGHTLESS or any(m.start <= i < m.end for m in rooms))
+    )
 
 
 def _excluded(observation: Observation, frame: Frame, situation: Situation) -> set[str]:
@@ -341,6 +359,11 @@ def _prefer_place(entities: Sequence[Entity], situation: Situation) -> tuple[Ent
 
 
 def _alternatives(unit: _Unit, observation: Observation, situation: Situation, prop: str, *, home_wide: bool) -> list[Target]:
+    if unit.inherits_area:
+        own = _alternatives(replace(unit, inherits_area=False), observation, situation, prop, home_wide=home_wide)
+        if own and not own[0].has_area_conflict:
+            return own
+        unit = replace(unit, areas=(), inherits_area=False)  # "the hall torch and the beacon", which is elsewhere
     found: list[Target] = []
     if unit.name is not None:
         found += _named(unit, observation, situation, home_wide=home_wide)

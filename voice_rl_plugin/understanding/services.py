@@ -106,7 +106,7 @@ def _climate(operation: str, amounts: Amounts, domain: str) -> _Call:
     if amounts.mode is not None and operation in ("set", "turn_on", "start", "open"):
         return (f"{domain}.set_hvac_mode", {"hvac_mode": amounts.mode})
     if amounts.value is not None and operation in ("set", "raise", "lower", "turn_on", "open"):
-        if not LEAST_TEMPERATURE <= amounts.value.amount <= MOST_TEMPERATURE:
+        if amounts.value.unit == "percent" or not LEAST_TEMPERATURE <= amounts.value.amount <= MOST_TEMPERATURE:
             return None
         return (f"{domain}.set_temperature", {"temperature": _short(amounts.value.amount)})
     if operation in ("raise", "lower"):

@@ -12,10 +12,13 @@ from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
 from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.kinds import LONGEST_NOUN, noun_kinds
 from voice_rl_plugin.understanding.names import Match
+from voice_rl_plugin.understanding.strange import is_plain
 from voice_rl_plugin.understanding.text import is_han, words_of
 
 SURE_SOUND = 0.84
 """A name heard alike this well may draw its own span."""
+CLEAR_SOUND = 0.93
+"""A name heard alike this well wins against a noun, and against a part of another name."""
 _NUMERIC = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
     "twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half quarter quarters third thirds "
@@ -26,6 +29,7 @@ _UNITS = frozenset(
     "percent % degrees degree ° kelvin k cent celsius notch notches steps step clicks points 度 格 档 级 成 趴 摄 氏 挡".split()
 )
 _COMMANDING = frozenset("on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split())
+_WITHOUT_AMOUNT = frozenset("turn_on turn_off toggle open close lock unlock play pause stop start dock mute unmute query".split())
 _NAMING = ("NAME", "AREA", "FLOOR", "CLASS")
 _EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLASS"}
 
@@ -33,12 +37,15 @@ _EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLA
 def mend(observation: Observation, frame: Frame) -> Frame:
     """Return the frame with its numbers made whole and its names fitted to the home's."""
     spans = _with_whole_numbers(observation.words, frame)
+    spans = _with_joined_names(observation, spans)
     spans = _with_whole_names(observation, spans, frame)
     spans = _with_whole_nouns(observation.words, spans)
+    spans = _with_their_owners(observation, spans, frame)
     spans = _with_their_digits(observation.words, spans, frame)
     spans = _with_whole_phrases(observation.words, spans, frame)
     spans = _with_exceptions(observation.words, spans, frame)
     spans = _with_a_noun(observation, spans, frame)
+    spans = _with_whole_content(spans, frame)
     return replace(frame, spans=tuple(sorted(spans, key=lambda s: s.start)))
 
 
@@ -118,10 +125,10 @@ def _may_sound(match: Match, touching: Sequence[Span], observation: Observation)
 
     Never of a name or a noun that is right as it stands, and never by swallowing words that carry the command: 灯关 is not the 灯管.
     """
-    if any(_is_known(s, observation.matches) for s in touching):
+    if any(_is_known(s, observation.matches, partly=match.score < CLEAR_SOUND) for s in touching):
         return False
     nouns = noun_kinds()
-    if all(tuple(observation.words[s.start : s.end]) in nouns for s in touching):
+    if match.score < CLEAR_SOUND and all(tuple(observation.words[s.start : s.end]) in nouns for s in touching):
         return False
     seen = {i for s in touching for i in range(s.start, s.end)}
     swallowed = [observation.words[i] for i in range(match.start, match.end) if i not in seen]
@@ -143,10 +150,11 @@ def _rank(match: Match) -> tuple[int, int]:
     return {"full": 0, "stripped": 1, "sound": 2}[match.form], match.start - match.end
 
 
-def _is_known(span: Span, matches: Sequence[Match]) -> bool:
-    """Whether a span is a name or a room of this home as it stands."""
+def _is_known(span: Span, matches: Sequence[Match], *, partly: bool = True) -> bool:
+    """Whether a span is a name or a room of this home as it stands; a part of a name counts only where `partly` says so."""
     thing = {"AREA": ("area", "floor"), "FLOOR": ("floor", "area")}.get(_EXCEPTING.get(span.tag, span.tag), ("entity",))
-    return any(m.thing in thing and m.form != "sound" and m.start <= span.start and m.end >= span.end for m in matches)
+    forms = ("full", "stripped", "partial") if partly else ("full", "stripped")
+    return any(m.thing in thing and m.form in forms and m.start <= span.start and m.end >= span.end for m in matches)
 
 
 def _with_whole_nouns(words: Sequence[str], spans: list[Span]) -> list[Span]:
@@ -174,13 +182,72 @@ def _with_whole_nouns(words: Sequence[str], spans: list[Span]) -> list[Span]:
     return spans
 
 
+_GLUE = frozenset("的 和 跟 与 把 给 将 那 这 盏 个 台 里 全 都 所 有 也 还 是 在 着 了 只 请 两 几 上 下 中 内 外".split())
+
+
+def _with_joined_names(observation: Observation, spans: list[Span]) -> list[Span]:
+    """Join a Chinese name that was cut: 烘|碗机 and 书|房冷气 are one name each, unless a part is a name or a room by itself."""
+    words = observation.words
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda s: s.start):
+        before = joined[-1] if joined else None
+        gap = words[before.end : span.start] if before is not None else ()
+        if (
+            before is not None
+            and before.tag in ("NAME", "AREA", "FLOOR")
+            and span.tag in ("NAME", "CLASS")
+            and len(gap) <= 1
+            and all(is_han(word) and word not in _GLUE for word in (words[before.end - 1], *gap, words[span.start]))
+            and not _is_known(before, observation.matches)
+            and not _is_known(replace(before, tag="AREA"), observation.matches)
+            and words[before.start : before.end] not in noun_kinds()
+        ):
+            joined[-1] = Span(tag="NAME", start=before.start, end=span.end, confidence=min(before.confidence, span.confidence))
+        else:
+            joined.append(span)
+    return joined
+
+
+_PEOPLE = frozenset(
+    "grandad granddad grandpa grandma granny gran nan nana mum mom mam mummy mommy dad daddy papa mama kid baby toddler boy girl brother "
+    "sister uncle auntie aunt guest lodger neighbour neighbor teenager twin wife husband boss nanny".split()
+)
+
+
+def _with_their_owners(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
+    """Widen an English noun by whose it is: "grandad's lamp" is not any lamp."""
+    words = observation.words
+    known = {i for span in spans for i in range(span.start, span.end)} | {i for m in observation.matches for i in range(m.start, m.end)}
+
+    def is_owned(span: Span) -> bool:
+        owner = span.start - 1
+        if span.tag != "CLASS" or owner < frame.start or owner in known:
+            return False
+        word = words[owner]
+        return word.isascii() and word.isalpha() and word.endswith("s") and (word[:-1] in _PEOPLE or (len(word) > 3 and not is_plain(word)))
+
+    return [replace(s, tag="NAME", start=s.start - 1) if is_owned(s) else s for s in spans]
+
+
 def _with_their_digits(words: Sequence[str], spans: list[Span], frame: Frame) -> list[Span]:
-    """Widen a name by the digit right behind it that nothing else explains: lantern 4 is not any lantern."""
+    """Widen a name by the number or letter right behind it that nothing else explains: lantern 4 is not any lantern, 排插C not any 排插.
+
+    What was taken for an amount is none where nothing is set: "spot 5 off".
+    """
+    if frame.operation in _WITHOUT_AMOUNT:
+        named = {s.end for s in spans if s.tag in ("NAME", "CLASS")}
+        spans = [
+            s for s in spans if not (s.tag in ("VALUE", "DELTA") and s.end == s.start + 1 and s.start in named and words[s.start].isdigit())
+        ]
     taken = {i for span in spans for i in range(span.start, span.end)}
-    return [
-        replace(s, end=s.end + 1) if s.tag == "NAME" and s.end < frame.end and s.end not in taken and words[s.end].isdigit() else s
-        for s in spans
-    ]
+
+    def numbers(span: Span) -> bool:
+        if span.tag not in ("NAME", "CLASS") or not span.end < frame.end or span.end in taken:
+            return False
+        word = words[span.end]
+        return word.isdigit() or (len(word) == 1 and word.isascii() and word.isalpha() and is_han(words[span.end - 1]))
+
+    return [replace(s, tag="NAME", end=s.end + 1) if numbers(s) else s for s in spans]
 
 
 _PHRASES = {
@@ -214,7 +281,19 @@ def _with_whole_phrases(words: Sequence[str], spans: list[Span], frame: Frame) -
     return spans
 
 
-_EXCEPT_ENGLISH = (("except", "for"), ("except",), ("apart", "from"), ("other", "than"), ("excluding",), ("save", "for"), ("all", "but"))
+_EXCEPT_ENGLISH = (
+    ("except", "for"),
+    ("except",),
+    ("apart", "from"),
+    ("other", "than"),
+    ("excluding",),
+    ("save", "for"),
+    ("all", "but"),
+    ("bar", "the"),
+    ("but", "not"),
+    ("but", "keep"),
+    ("but", "leave"),
+)
 _EXCEPT_HAN = (("除", "了"), ("除", "开"), ("除", "去"))
 _EXCEPT_ENDS = (("以", "外"), ("之", "外"), (",",), ("其", "他"), ("其", "它"), ("其", "余"), ("别", "的"), ("都",), ("全",))
 _TO_EXCEPT = {plain: excepting for excepting, plain in _EXCEPTING.items()} | {"FLOOR": "EXCEPT_AREA"}
@@ -247,7 +326,7 @@ def _with_exceptions(words: Sequence[str], spans: list[Span], frame: Frame) -> l
         inside = span.start >= first and span.end <= last
         if inside and span.tag in _TO_EXCEPT:
             marked.append(replace(span, tag=_TO_EXCEPT[span.tag]))
-        elif not inside and span.tag in _EXCEPTING and span.start >= last:
+        elif not inside and span.tag in _EXCEPTING and (span.start >= last or span.end < first):
             marked.append(replace(span, tag=_EXCEPTING[span.tag]))
         else:
             marked.append(span)
@@ -284,6 +363,22 @@ def _with_a_noun(observation: Observation, spans: list[Span], frame: Frame) -> l
             if kind is not None and kind[0].name in _NOUN_KINDS and is_free and words[start + length : start + length + 1] != ("up",):
                 return [*spans, Span(tag="CLASS", start=start, end=start + length, confidence=0.5)]
     return spans
+
+
+_WORDED = frozenset({"message", "translate", "broadcast", "search"})
+"""Properties whose content is what somebody says: it has no holes."""
+
+
+def _with_whole_content(spans: list[Span], frame: Frame) -> list[Span]:
+    """Join the pieces of a message or a title; what seemed to be a name or a time inside is a part of it."""
+    pieces = [s for s in spans if s.tag == "CONTENT"]
+    if len(pieces) < 2 or frame.operation != "handover" or frame.property not in _WORDED:
+        return spans
+    start, end = min(s.start for s in pieces), max(s.end for s in pieces)
+    if any(s.tag in ("CONTACT", "LANGUAGE") and s.start < end and s.end > start for s in spans):
+        return spans
+    outside = [s for s in spans if s.end <= start or s.start >= end]
+    return [*outside, Span(tag="CONTENT", start=start, end=end, confidence=min(s.confidence for s in pieces))]
 
 
 def _touches(span: Span, matches: Sequence[Match]) -> bool:

@@ -10,6 +10,7 @@
     names/<language>_sensors.yaml     device class: "name, name"
     names/<language>_outsiders.yaml   domain: "name, name"                things that few homes have
     names/<language>_generic.yaml     words: "word, word"                 nouns that both splits may use
+    names/<language>_beyond.yaml      slot: {sort: "name, name"}          contacts, places, messages ...; the sort `common` is in both splits
     names/zh_traditional.yaml         simplified: traditional wording
 
 A name belongs to the split of its hash, in whatever bank it stands, so no name of one split can be met in the other.
@@ -125,6 +126,18 @@ def load_bank(language: str, split: str, *, traditional: bool = False) -> Bank:
         outsiders=pools("outsiders"),
         generic=frozenset(word(w).casefold() for w in generic),
     )
+
+
+@cache
+def load_beyond(language: str, split: str) -> Mapping[str, Pools]:
+    """Return what stands for the slots of calls, messages, routes, translations and restaurants: by slot, then by sort."""
+    return {
+        slot: {
+            sort: tuple(w for w in _words(text) if split == "all" or sort == "common" or is_dev(w) == (split == "dev"))
+            for sort, text in sorts.items()
+        }
+        for slot, sorts in _read(f"{language}_beyond").items()
+    }
 
 
 def _places(

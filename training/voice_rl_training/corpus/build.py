@@ -7,7 +7,7 @@ lengths, contexts, and the clauses' labels; 255 means "not known, masked in the 
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -46,6 +46,7 @@ class CorpusPlan:
     """`encoder`, `scorer`, `calibration` or `stranger`: which frames it is made of."""
     noise: float = 0.25
     compound: float = 0.2
+    reasons: float = 0.2
     phrasebook: bool = True
     templates: bool = True
 
@@ -54,7 +55,11 @@ def frame_use(frame: PhraseFrame) -> str:
     """Return what a frame is for, by a hash of its text: most teach the encoder, some the scorer, a few the calibration."""
     if frame.voice == HELD_OUT_VOICE:
         return "stranger"
-    draw = int.from_bytes(hashlib.sha256(frame.text.encode()).digest()[:4], "big") % 100
+    return _text_use(frame.text)
+
+
+def _text_use(text: str) -> str:
+    draw = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 100
     return "calibration" if draw < 3 else ("scorer" if draw < SCORER_PERCENT else "encoder")
 
 
@@ -73,7 +78,13 @@ def frames_for(
         chosen += [f for book in books.values() for f in book.frames if frame_use(f) == use]
     if templates and use != "stranger":
         chosen += [f for f in _template_frames(language) if frame_use(f) == use]
-    voices = {name: book for name, book in books.items() if (name == HELD_OUT_VOICE) == (use == "stranger")}
+    voices = {
+        name: replace(
+            book, reasons={place: tuple(line for line in lines if _text_use(line) == use) for place, lines in book.reasons.items()}
+        )
+        for name, book in books.items()
+        if (name == HELD_OUT_VOICE) == (use == "stranger")
+    }
     return chosen, voices
 
 
@@ -85,7 +96,7 @@ def samples_of(plan: CorpusPlan, language: str) -> Iterator[Sample]:
     for _ in range(plan.homes):
         stage = Stage(home=random_home(rng, language, split))
         for _ in range(SAMPLES_A_HOME):
-            made = sample(rng, frames, books, stage, split=split, noise=plan.noise, compound=plan.compound)
+            made = sample(rng, frames, books, stage, split=split, noise=plan.noise, compound=plan.compound, reasons=plan.reasons)
             if made is not None:
                 yield made
 

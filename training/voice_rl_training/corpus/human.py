@@ -412,7 +412,25 @@ def _label_previous(row: Row, text: str) -> Label | None:
     return None if re.search(r"\brepeat\b|重", text) else ("command", "previous", "media")
 
 
+_BEYOND: dict[str, Label] = {
+    "make_call": ("command", "handover", "call"),
+    "text": ("command", "handover", "message"),
+    "translate": ("command", "handover", "translate"),
+    "distance": ("question", "handover", "navigation"),
+    "traffic": ("question", "handover", "navigation"),
+    "transport_traffic": ("question", "handover", "navigation"),
+    "restaurant_suggestion": ("command", "handover", "restaurant"),
+}
+"""What lies beyond the house, by the label that it came with."""
+_NEITHER = frozenset({"directions", "recommendation_locations", "transport_query"})
+"""Labels that mix what we do beyond the house with what nobody does."""
+
+
 def _label_chat(row: Row, text: str) -> Label | None:
+    if row["original_intent"] in _BEYOND:
+        return _BEYOND[row["original_intent"]]
+    if row["original_intent"] in _NEITHER:
+        return None
     if row["original_intent"] in _OTHER_ASSISTANTS or re.search(r"\bremind|提醒|\btimer\b|\balarm\b|闹钟", text):
         return None
     if _DEVICE_WORDS.search(text) and (len(words_of(text)) <= 5 or re.search(r"\bturn (?:on|off|up|down)\b|\blights\b|调[高低亮暗]", text)):

@@ -11,7 +11,7 @@ or vanishes, and a number never becomes another number: such a sentence would me
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
@@ -173,7 +173,7 @@ class _Draft:
         return Noised(words=tuple(self.words), origins=tuple(self.origins), destroyed=frozenset(self.destroyed))
 
 
-def corrupt(rng: Random, words: Sequence[str], *, language: str, strength: float = 0.1) -> Noised:
+def corrupt(rng: Random, words: Sequence[str], *, language: str, strength: float = 0.1, among: Collection[int] | None = None) -> Noised:
     """Return what a speech recogniser makes of a sentence.
 
     Args:
@@ -181,6 +181,7 @@ def corrupt(rng: Random, words: Sequence[str], *, language: str, strength: float
         words: tokens as `tokenise` gives them.
         language: `en` or `zh`; it chooses the fillers, each token's script chooses its confusions.
         strength: chance of each word to be misheard, 0 to 1; 0.02 is a good microphone, 0.3 a shout from the next room.
+        among: indices of the words that may be misheard; all when missing.
     """
     if strength <= 0.0 or not words:
         return _unchanged(words)
@@ -198,7 +199,7 @@ def corrupt(rng: Random, words: Sequence[str], *, language: str, strength: float
             draft.put(heard, index, end)
             index = end
             continue
-        if rng.random() >= strength:
+        if rng.random() >= strength or (among is not None and index not in among):
             draft.put((word,), index, index + 1)
             index += 1
             continue

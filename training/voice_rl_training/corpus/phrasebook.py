@@ -7,7 +7,7 @@
 import builtins
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -18,9 +18,13 @@ from voice_rl_plugin.errors import ConfigError
 FOLDER = Path(__file__).with_name("phrasebook")
 HELD_OUT_VOICE = "stranger"
 """Never trained on: the development set."""
+REASON_PLACES = ("reason", "reason_before", "reason_after")
 ACTING_MOODS = frozenset({"command", "wish"})
 SLOTS = frozenset(
-    "target name class classes area floor here it value number delta color white mode time duration song item nodevice noarea".split()
+    (
+        "target name class classes area floor here it value number delta color white mode time duration song item nodevice noarea "
+        "contact place language message text cuisine"
+    ).split()
 )
 DOMAINS = frozenset("light switch fan media_player climate humidifier cover lock vacuum scene sensor any -".split())
 _OWN_PROPERTY = {"fan": "speed", "climate": "temperature", "media_player": "media", "humidifier": "humidity"}
@@ -61,6 +65,8 @@ class Phrasebook:
     openers: dict[str, tuple[str, ...]]
     """Phrases that may stand before a frame, by mood."""
     tails: dict[str, tuple[str, ...]]
+    reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What people say with a command, which is no part of it: by where it may stand, one of REASON_PLACES."""
 
 
 def parse(text: str, *, language: str, voice: str, where: str) -> Phrasebook:
@@ -72,6 +78,7 @@ def parse(text: str, *, language: str, voice: str, where: str) -> Phrasebook:
     frames: list[PhraseFrame] = []
     openers: dict[str, list[str]] = {}
     tails: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     header: tuple[str, str, str, tuple[str, ...]] | None = None
     edge: tuple[dict[str, list[str]], list[str]] | None = None
     for number, raw in enumerate(text.splitlines(), 1):
@@ -85,6 +92,9 @@ def parse(text: str, *, language: str, voice: str, where: str) -> Phrasebook:
                 _check(set(words[1:]) <= set(MOODS) and len(words) > 1, place, f"moods out of {', '.join(MOODS)}", line)
                 header, edge = None, (openers if words[0] == "opener" else tails, words[1:])
                 continue
+            if len(words) == 1 and words[0] in REASON_PLACES:
+                header, edge = None, (reasons, words)
+                continue
             domains = tuple(line.partition(":")[2].split())
             _check(len(words) == 3, place, "@ MOOD OPERATION PROPERTY : DOMAINS", line)
             _check(words[0] in MOODS, place, f"a mood out of {', '.join(MOODS)}", line)
@@ -96,9 +106,11 @@ def parse(text: str, *, language: str, voice: str, where: str) -> Phrasebook:
         _check(line.count("[") == line.count("]") and line.count("(") == line.count(")"), place, "matching brackets", line)
         unknown = set(_SLOT.findall(line)) - SLOTS
         _check(not unknown, place, f"slots out of {', '.join(sorted(SLOTS))}", line)
+        if edge is not None and edge[0] is reasons and edge[1] == ["reason"]:  # said alone, it is talk
+            frames.append(_talk(line.strip(), language, voice))
         if edge is not None:
             for mood in edge[1]:
-                edge[0].setdefault(mood, []).append(line if language == "en" else line.strip())
+                edge[0].setdefault(mood, []).append(line if language == "en" and edge[0] is not reasons else line.strip())
         else:
             _check(header is not None, place, "a section header before the first frame", line)
             assert header is not None
@@ -117,6 +129,7 @@ def parse(text: str, *, language: str, voice: str, where: str) -> Phrasebook:
         frames=tuple(frames),
         openers={mood: tuple(lines) for mood, lines in openers.items()},
         tails={mood: tuple(lines) for mood, lines in tails.items()},
+        reasons={place: tuple(lines) for place, lines in reasons.items()},
     )
 
 
@@ -150,6 +163,10 @@ def parts(text: str) -> Iterator[tuple[str, str | None]]:
         position = match.end()
     if position < len(text):
         yield text[position:], None
+
+
+def _talk(text: str, language: str, voice: str) -> PhraseFrame:
+    return PhraseFrame(text=text, mood="chat", operation="none", property="none", domains=("-",), language=language, voice=voice)
 
 
 def _property(prop: str, domains: tuple[str, ...], line: str) -> str:

@@ -12,6 +12,7 @@ from random import Random
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.domain.home import Home
+from voice_rl_plugin.understanding.beyond import missing_slot
 from voice_rl_plugin.understanding.candidates import ClauseOptions, clause_options
 from voice_rl_plugin.understanding.features import MAX_TOKENS, Observation, observe_words
 from voice_rl_plugin.understanding.names import NameIndex
@@ -20,14 +21,24 @@ from voice_rl_plugin.understanding.services import Amounts, actions_for
 from voice_rl_plugin.understanding.text import is_han, normalise, tokenise
 from voice_rl_training.corpus.noise import Noised, corrupt, mistype
 from voice_rl_training.corpus.phrasebook import ACTING_MOODS, Phrasebook, PhraseFrame, expand, parts
-from voice_rl_training.corpus.speech import Piece, Speaker, number_words
+from voice_rl_training.corpus.speech import BEYOND_TAGS, Piece, Speaker, number_words
 
+REDRAWN = 0.6
+"""Share of the negative frames that are drawn once more: half of what is said to a home is for it, half of what we wrote is not."""
 _CONNECTORS = {
     "en": ("and ", "and ", "and ", ", and ", "then ", "and then ", ", ", "and also ", "also ", "oh and ", "plus "),
     "zh": ("，", "，", "，再", "再", "然后", "，然后", "，顺便", "顺便", "并且", "，还有", "同时", "，接着", " "),
 }
 _COMMA = {"en": (", ", ", ", " "), "zh": ("，", "，", "")}
 _BUT = {"en": ("but ", ", but ", ", "), "zh": ("，但是", "，不过", "，", "但")}
+_BEFORE_REASON = {
+    "en": (", ", ", ", ", ", ", ", " ", " ", " ", ". ", " because ", " cos ", " since ", " as ", ", because "),
+    "zh": ("，", "，", "，", "，", " ", "", "，因为", "因为"),
+}
+_AFTER_REASON = {
+    "en": (", ", ", ", ", ", " ", " ", " so ", ", so ", " and ", ". "),
+    "zh": ("，", "，", "，", " ", "", "，所以", "，就"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +171,8 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
             filled = speaker.duration()
         elif slot in ("song", "item"):
             filled = speaker.content(slot)
+        elif slot in BEYOND_TAGS:
+            filled = speaker.beyond(slot)
         else:
             filled, _ = speaker.absent(slot)
             lacks = True
@@ -218,7 +231,7 @@ def gold_of(options: ClauseOptions, clause: Clause, *, lacks: bool) -> Gold:
     if clause.mood not in ("command", "wish", "question") or lacks or clause.operation in ("none", None):
         return Gold(outcome="reject")
     if not options.options:
-        return Gold(outcome="clarify" if options.has_destroyed_value else "reject")
+        return Gold(outcome="clarify" if options.has_destroyed_value or missing_slot(options.frame) else "reject")
     first = next((o for o in options.options if o.target is None or o.features[-2] == 1.0), None)
     if first is None:
         return Gold(outcome="reject")
@@ -268,6 +281,7 @@ def sample(
     split: str = "train",
     noise: float = 0.25,
     compound: float = 0.12,
+    reasons: float = 0.2,
 ) -> Sample | None:
     """Make one sample from one or two of the frames; None when the home cannot play the frame.
 
@@ -279,8 +293,11 @@ def sample(
         split: whose names may be used for what the home lacks.
         noise: share of the samples heard with errors.
         compound: share of the samples with two clauses.
+        reasons: share of the commands and wishes that are said with a reason.
     """
     frame = rng.choice(frames)
+    if frame.is_negative and rng.random() < REDRAWN:
+        frame = rng.choice(frames)
     language = frame.language
     home = stage.home
     areas = [a for a in home.areas if home.exposed_by_area.get(a.id)]
@@ -317,6 +334,10 @@ def sample(
     bounds: list[int] = []
     lacking: list[bool] = []
     book = books[frame.voice] if frame.voice in books else rng.choice(list(books.values()))
+    reason: list[Piece] = []
+    is_before = rng.random() < 0.45
+    if chosen[0 if is_before else -1].mood in ACTING_MOODS and rng.random() < reasons:
+        reason = _reason(rng, books, speaker, is_before=is_before)
     for number, one in enumerate(chosen):
         try:
             filled, lacks = fill(one, expand(rng, one.text), speaker)
@@ -333,6 +354,10 @@ def sample(
             tails = book.tails.get(one.mood, ())
             if tails and rng.random() < 0.18:
                 filled = [*filled, (rng.choice(tails), "O")]
+            if reason and not is_before:
+                filled += reason
+        if number == 0 and is_before:
+            filled = [*reason, *filled]
         bounds.append(len(pieces))
         pieces += filled
         lacking.append(lacks)
@@ -347,10 +372,7 @@ def sample(
     golds = _golds(words, tags, begins, clauses, lacking, stage, area, previous)
     is_noised = False
     if rng.random() < noise:
-        strength = rng.choice([0.03, 0.06, 0.1, 0.15])
-        noised = (
-            corrupt(rng, words, language=language, strength=strength) if rng.random() < 0.85 else mistype(rng, words, strength=strength)
-        )
+        noised = _heard(rng, words, tags, language)
         if noised.words != words and 0 < len(noised.words) <= MAX_TOKENS:
             words, tags, begins, clauses, golds = _carry(noised, tags, begins, clauses, golds)
             is_noised = True
@@ -371,6 +393,29 @@ def sample(
         voice=frame.voice,
         is_noised=is_noised,
     )
+
+
+def _heard(rng: Random, words: Sequence[str], tags: Sequence[str], language: str) -> Noised:
+    """Return the words as a recogniser or a typist writes them; in a third of the cases only a name was misheard, and that thoroughly."""
+    named = [i for i, tag in enumerate(tags) if tag == "NAME"]
+    if named and rng.random() < 0.35:
+        return corrupt(rng, words, language=language, strength=0.6, among=frozenset(named))
+    strength = rng.choice([0.03, 0.06, 0.1, 0.15])
+    return corrupt(rng, words, language=language, strength=strength) if rng.random() < 0.85 else mistype(rng, words, strength=strength)
+
+
+def _reason(rng: Random, books: dict[str, Phrasebook], speaker: Speaker, *, is_before: bool) -> list[Piece]:
+    """Return a reason to give with a command, joined to it; none of its words names what is meant."""
+    places = ("reason", "reason_before" if is_before else "reason_after")
+    pool = [lines for book in books.values() for place in places if (lines := book.reasons.get(place))]
+    if not pool:
+        return []
+    text = rng.choices([line for lines in pool for line in lines])[0]
+    spoken = "".join(
+        literal if slot is None else speaker.area_phrase(rng.choice(speaker.home.areas).id)[0] for literal, slot in parts(expand(rng, text))
+    )
+    joint = rng.choice((_BEFORE_REASON if not is_before else _AFTER_REASON)[speaker.language])
+    return [(spoken, "O"), (joint, "O")] if is_before else [(joint, "O"), (spoken, "O")]
 
 
 def _golds(
@@ -411,7 +456,7 @@ def _carry(
         inside = [i for i, (start, _) in enumerate(noised.origins) if clause.start <= start < clause.end]
         start, end = (min(inside), max(inside) + 1) if inside else (0, 0)
         new_clauses.append(Clause(start=start, end=end, mood=clause.mood, operation=clause.operation, property=clause.property))
-        meant = [j for j in range(clause.start, clause.end) if tags[j] not in ("O", "QUANTIFIER", "TIME", "CONTENT")]
+        meant = [j for j in range(clause.start, clause.end) if tags[j] not in ("O", "QUANTIFIER", "TIME", "CONTENT", "PLACE", "LANGUAGE")]
         if gold.outcome == "act" and any(j in noised.destroyed for j in meant):
             new_golds.append(Gold(outcome="clarify"))
         else:

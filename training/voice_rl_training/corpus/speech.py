@@ -11,10 +11,22 @@ from voice_rl_plugin.domain.home import Area, Entity, Floor, Home
 from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
 from voice_rl_plugin.understanding.kinds import KINDS, Kind, members_of
 from voice_rl_plugin.understanding.text import is_han, words_of
+from voice_rl_training.corpus.banks import load_beyond
 from voice_rl_training.corpus.homes import absent_area, absent_device
 
 Piece = tuple[str, str]
 """Some text and its tag."""
+BEYOND_TAGS = {
+    "contact": "CONTACT",
+    "place": "PLACE",
+    "language": "LANGUAGE",
+    "message": "CONTENT",
+    "text": "CONTENT",
+    "cuisine": "CONTENT",
+}
+"""The slots of what is asked for beyond the house, with the tag of each."""
+_COMMON = 0.3
+"""How often such a slot holds one of its commonest words, which both splits share: mum, home, 妈."""
 
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = "x x twenty thirty forty fifty sixty seventy eighty ninety".split()
@@ -282,6 +294,14 @@ class Speaker:
                 )
             )
         return [(self.rng.choice(words), "CONTENT")]
+
+    def beyond(self, slot: str) -> list[Piece]:
+        """Return a contact, a place, a language, a message, a text to translate or a cuisine."""
+        pools = load_beyond(self.language, self.split)[slot]
+        common = pools.get("common", ())
+        own = [name for sort, names in pools.items() if sort != "common" for name in names]
+        pool = common if common and (not own or self.rng.random() < _COMMON) else own
+        return [(self.rng.choice(pool).lower(), BEYOND_TAGS[slot])]
 
     # -- places ------------------------------------------------------------------------------------------------------------------
 

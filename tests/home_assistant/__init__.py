@@ -1,0 +1,1 @@
+"""Tests against a real Home Assistant; `make test-ha` runs them."""
