@@ -21,6 +21,8 @@ class _Way:
     waiting: list[tuple[float, bytes]] = field(default_factory=list)
     """What was read, with the time from which it may go on."""
     unparsed: bytearray = field(default_factory=bytearray)
+    began: bytes = b""
+    """The first bytes, which hold the client id."""
 
 
 class Proxy:
@@ -49,12 +51,14 @@ class Proxy:
         """Let everything through again, what was sent meanwhile too."""
         self._is_cut = False
 
-    def drop(self) -> None:
-        """Reset every connection."""
+    def drop(self, client_id: str = "") -> None:
+        """Reset every connection, or those of one client."""
         with self._lock:
-            for way in self._ways:
+            dropped = [way for way in self._ways if client_id.encode() in way.began]
+            sockets = {one for way in dropped for one in (way.source, way.target)}
+            for way in [way for way in self._ways if way.source in sockets]:
                 self._close(way)
-            self._ways.clear()
+                self._ways.remove(way)
 
     def close(self) -> None:
         """Stop."""
@@ -107,6 +111,7 @@ class Proxy:
             return
         way.waiting.append((time.monotonic() + self.delay_s, data))
         if way.is_ours:
+            way.began = way.began or data
             way.unparsed += data
             self.published += parse_publications(way.unparsed)
 

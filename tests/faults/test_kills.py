@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.faults.conftest import LAMP, LAMP_AREA, LOUDER, LOUDER_AREA, ON, UP, FaultHouse, MakeHouse, needs_model
 from tests.faults.table import fault
+from voice_rl_plugin.domain.decision import Decision
 
 pytestmark = needs_model
 
@@ -109,6 +111,53 @@ def test_answer_survives_a_kill(make_house: MakeHouse) -> None:
 
     assert {one["decision_id"] for one in house.actions(ON)} == {asked["decision_id"]}
     assert 1 <= len(house.actions(ON)) <= 2
+
+
+def test_guest_step_runs_once(make_house: MakeHouse) -> None:
+    """Of a guest nothing is stored: what the broker gives again after a kill is carried out as far as repeating is harmless."""
+    house = make_house(learning={"mode": "guest"})
+    for text, area in ((LOUDER, LOUDER_AREA), (LAMP, LAMP_AREA)):
+        house.start({"after_publish": 1})
+        house.say(text, area=area)
+        assert house.end() == -9
+        house.start()
+        house.settle()
+        house.stop()
+
+    assert (len(house.actions(UP)), len(house.actions(ON))) == (1, 2)
+
+
+@fault("F3", "published into a dead line, then kill -9", "2")
+def test_unacknowledged_setting_is_published_again(make_house: MakeHouse, figure: Callable[[str], None]) -> None:
+    """What the kernel took and the broker never saw counts as not sent: the next process sends a setting again, and a step not."""
+    house = make_house(through_proxy=True)
+    assert house.proxy is not None
+    for text, area, wanted, topic in ((LAMP, LAMP_AREA, 1, ON), (LOUDER, LOUDER_AREA, 0, UP)):
+        house.start({"slow_model": 400})
+        house.settle()
+        house.say(text, area=area)
+        threading.Event().wait(0.15)  # it is being decided
+        house.proxy.cut()
+        deadline = time.monotonic() + 30.0
+        while not any(decision.utterance.text == text for decision in decisions_of(house)):
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        threading.Event().wait(1.0)  # the action is in the kernel, and every mark that will be is written
+        house.kill()
+        house.proxy.drop()
+        house.proxy.heal()
+        assert house.actions(topic) == []
+        house.start()
+        house.settle()
+        assert len(house.actions(topic)) == wanted, text
+        house.stop()
+    figure("the setting came once, the step not at all")
+
+
+def decisions_of(house: FaultHouse) -> list[Decision]:
+    """Return what the store holds."""
+    with house.open_store() as store:
+        return [one.decision for one in store.all_stored()]
 
 
 AHEAD = 100
