@@ -8,9 +8,9 @@ from voice_rl_plugin.understanding.spans import mend, number_runs
 from voice_rl_plugin.understanding.text import words_of
 
 
-def mended(text: str, *, language: str = "en") -> list[tuple[str, str]]:
+def mended(text: str, *, language: str = "en", operation: str = "set") -> list[tuple[str, str]]:
     """Return the mended spans of a marked sentence: (tag, words)."""
-    one = clause(text, "set", "brightness")
+    one = clause(text, operation, "brightness")
     observation = observed(one, HOUSE if language == "en" else FLAT)
     joint = " " if language == "en" else ""
     return [(s.tag, joint.join(one.words[s.start : s.end])) for s in mend(observation, frame_of(one)).spans]
@@ -38,8 +38,14 @@ def test_number_runs(sentence: str, runs: list[str]) -> None:
 
 def test_a_number_cut_in_two_is_one_value() -> None:
     """百分之二十 and "thirty five percent" are one value even where the network saw two."""
-    assert mended("bar to [thirty:VALUE] [five:VALUE] percent") == [("VALUE", "thirty five percent")]
+    assert mended("it to [thirty:VALUE] [five:VALUE] percent") == [("VALUE", "thirty five percent")]
     assert mended("灯调到[百分之:VALUE][二十:VALUE]", language="zh") == [("VALUE", "百分之二十")]
+
+
+def test_a_whole_name_that_the_network_missed_is_drawn() -> None:
+    """Where a name of the home was said and no other, nothing else may be acted on."""
+    assert mended("bar to [thirty:VALUE] percent") == [("NAME", "bar"), ("VALUE", "thirty percent")]
+    assert mended("the bar by two", operation="raise") == [("NAME", "bar"), ("VALUE", "two")]
 
 
 def test_a_number_inside_a_name_is_no_value() -> None:

@@ -34,7 +34,7 @@ from voice_rl_plugin.domain.frame import Frame
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.understanding.beyond import missing_slot, service_asked
-from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options
+from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options, property_of_domain
 from voice_rl_plugin.understanding.features import Observation, observe, observe_words
 from voice_rl_plugin.understanding.frames import decode
 from voice_rl_plugin.understanding.later import is_for_later
@@ -603,6 +603,8 @@ class Decider:
             return self._refuse(base, "chat")
         if any(v.code in ("prohibition", "report") for v in verdicts if v.outcome == "reject"):
             verdicts = [_unless_named(v) for v in verdicts]
+        if any(v.outcome == "act" and v.names and f.mood == "command" for v, f in zip(verdicts, frames, strict=True)):
+            verdicts = [_unless_named(v) if f.mood == "wish" else v for v, f in zip(verdicts, frames, strict=True)]
         acting = [v for v in verdicts if v.outcome == "act"]
         asking = [v for v in verdicts if v.outcome == "clarify"]
         refusing = [v for v in verdicts if v.outcome == "reject"]
@@ -615,6 +617,7 @@ class Decider:
         if asking:
             return self._ask_about(base, verdicts, asking[0])
         actions = _merge([a for v in acting for a in v.options[0][0].actions])
+        actions = self._without(actions, _forbidden(verdicts))
         probability = 1.0
         for verdict in acting:
             probability *= verdict.options[0][1]
@@ -643,6 +646,24 @@ class Decider:
             ),
             reason_code=code,
         )
+
+    def _without(self, actions: tuple[Action, ...], forbidden: Collection[str]) -> tuple[Action, ...]:
+        """Leave out of a set what another clause forbids to touch: "lights out, but leave the floor lamp"."""
+        kept: list[Action] = []
+        for action in actions:
+            members = [m for t in action.targets for m in (self.home.entity_by_id[t].members if t in self.home.entity_by_id else ())]
+            if len(action.targets) > 1 or any(m in forbidden for m in members):
+                spread = [
+                    one
+                    for t in action.targets
+                    for one in (self.home.entity_by_id[t].members if set(self.home.entity_by_id[t].members) & set(forbidden) else (t,))
+                ]
+                left = tuple(sorted(t for t in dict.fromkeys(spread) if t not in forbidden))
+                if left:
+                    kept.append(replace(action, targets=left))
+            else:
+                kept.append(action)
+        return tuple(kept) or actions
 
     def _ask_about(self, base: Decision, verdicts: Sequence[_Verdict], asking: _Verdict) -> Decision:
         """Ask about one clause; the choices hold the certain clauses too."""
@@ -702,8 +723,17 @@ class Decider:
         return (self._candidate(joined, probability, language),) if joined else ()
 
 
+def _forbidden(verdicts: Sequence[_Verdict]) -> set[str]:
+    """Return the entities that a clause forbids to touch, where it names them for sure."""
+    best = [v.options[0][0].target for v in verdicts if v.outcome == "reject" and v.code == "prohibition" and v.names and v.options]
+    return {e.id for target in best if target is not None and target.rivals == 1 and not target.unmatched for e in target.entities}
+
+
 def _unless_named(verdict: _Verdict) -> _Verdict:
-    """Refuse a clause that names nothing beside one that forbids or tells: it belongs to that one ("don't close it, leave some light")."""
+    """Refuse a clause that names nothing beside one that forbids or tells: it belongs to that one ("don't close it, leave some light").
+
+    So does a complaint beside a command that names its device: it is the reason, and that is what was asked for.
+    """
     if verdict.outcome == "reject":
         return verdict
     target = verdict.options[0][0].target if verdict.options else None
@@ -822,10 +852,20 @@ def _is_broad(options: Sequence[Option], frames: Sequence[Frame], observation: O
 
 
 def frame_before(previous: Sequence[Action]) -> tuple[str, str] | None:
-    """Return the operation and property that the last action was asked with, as far as the action tells."""
+    """Return the operation and property that the last action was asked with, as far as the action tells.
+
+    Where it only switched something, the property is what can be changed of that device next: "twenty percent" of a lamp is no volume.
+    """
     if not previous:
         return None
     action = previous[-1]
+    found = _frame_of(action)
+    if found is None or found[1] != "power" or not action.targets:
+        return found
+    return found[0], property_of_domain(action.targets[0].partition(".")[0])
+
+
+def _frame_of(action: Action) -> tuple[str, str] | None:
     service = action.service.partition(".")[2]
     for key, pair in (
         ("brightness_step_pct", ("raise", "brightness")),

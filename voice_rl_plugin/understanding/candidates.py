@@ -19,8 +19,8 @@ from voice_rl_plugin.domain.home import Entity
 from voice_rl_plugin.understanding.beyond import beyond_action, weather_search
 from voice_rl_plugin.understanding.colours import color_name, hvac_mode, white_kelvin
 from voice_rl_plugin.understanding.features import Observation
-from voice_rl_plugin.understanding.numbers import Value, parse_value
-from voice_rl_plugin.understanding.resolve import Situation, Target, resolve, unknown_tokens
+from voice_rl_plugin.understanding.numbers import Value, as_far_as_it_goes, parse_value
+from voice_rl_plugin.understanding.resolve import Situation, Target, resolve, sensors_asked, unknown_tokens
 from voice_rl_plugin.understanding.services import Amounts, actions_for
 from voice_rl_plugin.understanding.spans import mend
 
@@ -99,6 +99,11 @@ class ClauseOptions:
         return np.array([o.features for o in self.options], np.float32).reshape(len(self.options), CANDIDATE_FEATURES)
 
 
+def property_of_domain(domain: str) -> str:
+    """Return the property that is changed first of a device that is on; `power` where there is none but that."""
+    return _PROPERTY_OF_DOMAIN.get(domain, "power")
+
+
 def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
     """Return the values that a clause names, and whether one of them cannot be read."""
     words = observation.words
@@ -114,7 +119,8 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
             if span.end < frame.end and words[span.end] in _GARBLES:  # what came behind the number was not heard
                 value = None
             destroyed |= value is None
-            if value is not None and frame.operation in ("raise", "lower") and not _is_absolute(words, span):
+            is_step = frame.operation in ("raise", "lower") and not _is_absolute(words, span)
+            if value is not None and (is_step or words[span.start - 1 : span.start] == ("by",)):
                 value, delta = None, value
         elif span.tag == "DELTA" and delta is None:
             delta = parse_value(part)
@@ -133,6 +139,10 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
     text = "".join(clause)
     if value is None and "alltheway" in text and frame.operation in ("raise", "open", "turn_on", "set"):
         value = Value(100, "percent")
+    if value is None and delta is None and frame.operation in ("raise", "lower", "turn_on", "set"):
+        value = as_far_as_it_goes(clause)
+    if value is not None and mode is not None and any(words[s.start : s.end] == ("heating",) for s in frame.spans_of("MODE")):
+        mode = None  # "heating nineteen" names the device
     is_lot = bool(_LOT & set(clause)) or any(phrase in text for phrase in _LOT_HAN)
     return Amounts(value=value, delta=delta, color=color, kelvin=kelvin, mode=mode, is_lot=is_lot), destroyed
 
@@ -183,6 +193,8 @@ def clause_options(
                     options.setdefault(action.key, option)
                 continue
             scope_property = _scope_property(operation, prop, situation)
+            if operation == "query" and (sensors := sensors_asked(observation, frame, situation)):
+                resolved[scope_property] = sensors
             if scope_property not in resolved:
                 resolved[scope_property] = resolve(observation, frame, situation, prop=scope_property)
             for rank, target in enumerate(resolved[scope_property]):

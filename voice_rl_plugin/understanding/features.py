@@ -24,7 +24,7 @@ from voice_rl_plugin.understanding.names import Match, NameIndex
 from voice_rl_plugin.understanding.sounds import sound_of_word
 from voice_rl_plugin.understanding.text import is_han, tokenise, words_of
 
-FEATURE_VERSION = 1
+FEATURE_VERSION = 2
 WORD_BUCKETS = 16384
 NGRAM_BUCKETS = 16384
 WORD_IDS = 6
@@ -57,7 +57,9 @@ _PLACES = frozenset(
     "kitchen bedroom bathroom lounge office study garage garden attic basement cellar hallway hall corridor landing porch patio balcony "
     "conservatory nursery playroom library pantry larder utility laundry den loft shed workshop greenhouse veranda terrace driveway "
     "staircase stairs entrance foyer closet wardrobe ensuite toilet loo gym sauna pool deck studio cloakroom sunroom mudroom "
-    "客厅 卧室 主卧 次卧 厨房 浴室 书房 阳台 餐厅 走廊 过道 车库 花园 地下室 阁楼 厕所 卫生间 洗手间 玄关 儿童房 客房 储藏室 衣帽间 院子 露台 楼梯".split()
+    "scullery boudoir parlour parlor carport barn stable boathouse courtyard yard backyard vestibule snug bedsit darkroom "
+    "客厅 卧室 主卧 次卧 厨房 浴室 书房 阳台 餐厅 走廊 过道 车库 花园 地下室 阁楼 厕所 卫生间 洗手间 玄关 儿童房 客房 储藏室 衣帽间 院子 露台 楼梯 "
+    "天台 门厅 茶室 影音室 健身房 保姆房 佛堂 灶房 洗衣房 工作间 电竞房 琴房 桑拿房 棋牌室 天井 酒窖 画室".split()
 )
 
 
@@ -87,6 +89,12 @@ class Observation:
     ngrams: NDArray[np.int32]
     lexical: NDArray[np.float32]
     context: NDArray[np.int32]
+
+
+def is_known_place(words: Sequence[str]) -> bool:
+    """Whether some words are a room as many homes have one, whether this home has it or not."""
+    plain = tuple(words[1:]) if words and words[0] in ("the", "my", "our") else tuple(words)
+    return plain in _PLACE_PHRASES
 
 
 def _bucket(text: str, buckets: int) -> int:

@@ -43,10 +43,19 @@ def _kind(
 
 KINDS: tuple[Kind, ...] = (
     _kind("light", "light", "light, lighting, luminaire", "lights", "灯 灯光 电灯 照明 光", generic=True),
-    _kind("lamp", "light", "lamp", "lamps", "台灯 落地灯 壁灯 夜灯"),
+    _kind("lamp", "light", "lamp", "lamps", ""),
+    _kind("desk_lamp", "light", "", "", "台灯", strict=True),
+    _kind("floor_lamp", "light", "", "", "落地灯", strict=True),
+    _kind("wall_light", "light", "wall light, sconce", "wall lights, sconces", "壁灯", strict=True),
+    _kind("night_light", "light", "night light", "night lights", "夜灯 小夜灯", strict=True),
     _kind("bulb", "light", "bulb, light bulb", "bulbs, light bulbs", "灯泡"),
-    _kind("ceiling_light", "light", "ceiling light, overhead light, chandelier, pendant", "ceiling lights, downlights, spotlights, spots", "吊灯 吸顶灯 顶灯 大灯 射灯 筒灯 主灯"),
-    _kind("light_strip", "light", "led strip, light strip, strip", "led strips, light strips, fairy lights, string lights", "灯带 灯条 氛围灯 彩灯"),
+    _kind("ceiling_light", "light", "ceiling light, overhead light, main light, big light", "ceiling lights, overhead lights", "顶灯 大灯 主灯"),
+    _kind("ceiling_lamp", "light", "", "", "吸顶灯", strict=True),
+    _kind("chandelier", "light", "chandelier", "chandeliers", "水晶灯", strict=True),
+    _kind("pendant", "light", "pendant, pendant light", "pendants, pendant lights", "吊灯", strict=True),
+    _kind("spotlight", "light", "spotlight, downlight", "spotlights, spots, downlights", "射灯 筒灯 崁灯 嵌灯", strict=True),
+    _kind("light_strip", "light", "led strip, light strip, strip", "led strips, light strips", "灯带 灯条 氛围灯", strict=True),
+    _kind("fairy_lights", "light", "", "fairy lights, string lights", "彩灯 串灯 灯串", strict=True),
     _kind("plug", "switch", "plug, outlet, socket, smart plug", "plugs, outlets, sockets", "插座 插头 排插", classes="outlet"),
     _kind("switch", "switch input_boolean", "switch", "switches", "开关", generic=True),
     _kind("kettle", "switch water_heater", "kettle", "kettles", "水壶 热水壶 烧水壶", strict=True),
@@ -63,7 +72,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("heater", "climate", "heater, heating, radiator, central heating, boiler", "heaters, radiators", "暖气 地暖 取暖器 电暖器 暖风机 暖气片"),
     _kind("air_conditioner", "climate", "ac, air con, aircon, air conditioner, air conditioning, cooling", "air conditioners", "空调 冷气 冷气机 空调机"),
     _kind("water_heater", "water_heater climate switch", "water heater, geyser, immersion heater", "water heaters", "热水器", strict=True),
-    _kind("curtain", "cover", "curtain, drape", "curtains, drapes", "窗帘 帘子 纱帘 布帘", classes="curtain"),
+    _kind("curtain", "cover", "curtain, drape", "curtains, drapes", "窗帘 纱帘 布帘", classes="curtain"),
+    _kind("covering", "cover", "window covering", "window coverings", "帘子 窗帘子 帘", classes="curtain blind shade shutter"),
     _kind("blind", "cover", "blind, shade, venetian blind, roller blind", "blinds, shades, venetian blinds", "百叶窗 百叶帘 卷帘 遮光帘", classes="blind shade"),
     _kind("shutter", "cover", "shutter, roller shutter", "shutters, roller shutters", "卷帘窗 卷闸 百叶", classes="shutter"),
     _kind("awning", "cover", "awning, sunshade", "awnings", "遮阳篷 雨棚 遮阳棚", classes="awning", strict=True),
@@ -127,7 +137,7 @@ def _contains(words: tuple[str, ...], part: tuple[str, ...]) -> bool:
     return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))
 
 
-_COVERINGS = ("curtain", "blind", "shutter")
+_COVERINGS = ("curtain", "blind", "shutter", "covering")
 """Window coverings: where none bears the kind, they fall back to covers that are neither a door nor a window."""
 
 _DOORS = frozenset({"garage", "gate", "door"})

@@ -72,6 +72,51 @@ def _spoken_numbers(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [variant for variant in variants if variant != words]
 
 
+_SIDES = frozenset("left right top bottom upper lower front back rear north south east west middle centre center inner outer".split())
+_HAN_SIDES = frozenset("左右东西南北前后里外上下中")
+
+
+def turned_names(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the other ways in which a name with a side or a number is said: Pendant West is the west pendant, 吊灯三号 the 三号吊灯."""
+    if len(words) < 2:
+        return []
+    turned: list[tuple[str, ...]] = []
+    if not any(is_han(word) for word in words):
+        if words[-1] in _SIDES:
+            turned.append((words[-1], *words[:-1]))
+        elif words[0] in _SIDES:
+            turned.append((*words[1:], words[0]))
+        if words[-1].isdigit() and len(words) > 2:
+            spoken = [words[-1:], *([(_ENGLISH_DIGITS[int(words[-1])],)] if int(words[-1]) < len(_ENGLISH_DIGITS) else [])]
+            turned += [part + number for number in spoken for part in (words[:-2], words[-2:-1])]
+        return turned
+    side, rest = (words[0], words[1:]) if words[0] in _HAN_SIDES else (words[-1], words[:-1])
+    if side in _HAN_SIDES and len(rest) > 1:
+        rest = tuple(rest[1:]) if rest[0] in ("边", "侧") else rest
+        turned += [(side, *rest), (side, "边", *rest), (side, "边", "的", *rest), (side, "边", "那", "个", *rest), (*rest, side)]
+    number = _han_number_at_end(words)
+    if number is not None:
+        count, base = number
+        nouns = [base[i:] for i in range(len(base) - 1)] if len(base) > 1 else [base]
+        for said in dict.fromkeys((str(count), _HAN_DIGITS[count])):
+            turned += [(said, "号", *noun) for noun in nouns if len(noun) > 1 or noun == base]
+            turned += [(said, "号"), (*base, said, "号"), (*base, said)]
+    return [form for form in turned if form != words]
+
+
+def _han_number_at_end(words: tuple[str, ...]) -> tuple[int, tuple[str, ...]] | None:
+    """Return the number that a Chinese name ends in and what stands before it."""
+    plain = words[:-1] if words[-1] == "号" else words
+    if len(plain) < 2:
+        return None
+    last = plain[-1]
+    if last.isdigit() and int(last) < len(_HAN_DIGITS):
+        return int(last), plain[:-1]
+    if last in _HAN_DIGITS and words[-1] == "号":
+        return _HAN_DIGITS.index(last), plain[:-1]
+    return None
+
+
 def _counts(words: tuple[str, ...]) -> list[str]:
     """Return the numbers among some words as digits: spot 3 never sounds like spot 2."""
     return [
@@ -150,6 +195,11 @@ class NameIndex:
         if form.form != "partial":
             for words in _spoken_numbers(form.words):
                 self._add_one(_Form(words, form.thing, form.id, form.form, form.score))
+            if form.thing == "entity":
+                for words in turned_names(form.words):
+                    is_whole = len(words) >= len(form.words)
+                    turned = "stripped" if is_whole else "partial"
+                    self._add_one(_Form(words, form.thing, form.id, turned, 0.95 if is_whole else 0.8), by_sound=False)
         if form.thing == "entity" and form.id not in self._groups and (other := _other_number(form.words)) is not None:
             self._add_one(_Form(other, form.thing, form.id, form.form, 0.97 * form.score), by_sound=False)
 

@@ -41,6 +41,9 @@ _HAN_PHRASES = {
     "全亮": Value(100, "percent"),
     "全开": Value(100, "percent"),
     "满": Value(100, "percent"),
+    "拉满": Value(100, "percent"),
+    "顶格": Value(100, "percent"),
+    "到头": Value(100, "percent"),
     "顶": Value(100, "percent"),
     "最小": Value(1, "percent"),
     "最暗": Value(1, "percent"),
@@ -54,6 +57,9 @@ _HAN_PHRASES = {
 _LEADING_FILLERS = frozenset("to at by about around 的 到 成 为 ,".split())
 _HAN_PERCENT = re.compile("百分之[零〇一二两三四五六七八九十百0-9]")
 _HAN_RUN = re.compile("[零〇一二两三四五六七八九十百千点俩幺]+")
+_HAN_CONTRACTED = {"廿": "二十", "卅": "三十"}
+_AS_FAR = re.compile(r"as (\w+) as (?:it|they|that|you) (?:goes?|can|gets?|will|likes?)")
+_LITTLE = frozenset("low dim quiet soft faint slow little cool".split())
 
 
 def _english_number(words: Sequence[str]) -> tuple[float, int] | None:
@@ -153,12 +159,18 @@ def _plain(text: str) -> float | None:
     return han_number(text) if _HAN_RUN.fullmatch(text) else None
 
 
+def as_far_as_it_goes(words: Sequence[str]) -> Value | None:
+    """Return the end that some words say: "as bright as it goes", "as low as it will"."""
+    found = _AS_FAR.search(" ".join(words))
+    return None if found is None else Value(1 if found[1] in _LITTLE else 100, "percent")
+
+
 def parse_value(words: Sequence[str]) -> Value | None:
     """Return the value that a span of tokens stands for, or None when it cannot be read."""
     words = list(words)
     while len(words) > 1 and words[0] in _LEADING_FILLERS:
         words.pop(0)
-    text = "".join(words)
+    text = "".join(_HAN_CONTRACTED.get(word, word) for word in words)
     if any("一" <= c <= "鿿" for c in text):
         if "百分之" in text and not _HAN_PERCENT.search(text):
             return None  # the number was not heard
@@ -173,7 +185,9 @@ def parse_value(words: Sequence[str]) -> Value | None:
 
 def _english_value(words: list[str]) -> Value | None:
     joined = " ".join(words)
-    if set(words) & _FULL or joined in ("all the way", "all the way up", "flat out", "as high as it goes"):
+    if (reach := as_far_as_it_goes(words)) is not None:
+        return reach
+    if set(words) & _FULL or joined in ("all the way", "all the way up", "flat out", "right up"):
         return Value(100, "percent")
     if set(words) & _LEAST:
         return Value(1, "percent")

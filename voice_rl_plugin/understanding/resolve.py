@@ -7,13 +7,14 @@
 Precedence among equal names: the spoken area, the speaker's area, the speaker's floor; what still ties is rival, and a tie asks.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.domain.home import Entity, Home, States
-from voice_rl_plugin.understanding.features import Observation
+from voice_rl_plugin.understanding.features import Observation, is_known_place
 from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, is_door, kind_of, members_of
 from voice_rl_plugin.understanding.names import Match, NameIndex
 
@@ -39,29 +40,11 @@ _HOME_WIDE_HAN = (
     "每个房间",
 )
 _HERE_HAN = ("这里", "这儿", "这边", "屋里", "房间里", "这间", "这屋")
-_SINGULAR_HAN = (
-    "那盏",
-    "这盏",
-    "那个",
-    "这个",
-    "一盏",
-    "那台",
-    "这台",
-    "那扇",
-    "这扇",
-    "那把",
-    "那只",
-    "这只",
-    "那颗",
-    "那根",
-    "这根",
-    "一根",
-    "一个",
-    "哪盏",
-    "某",
+_SINGULAR_HAN = re.compile(
+    "[那这哪某][盏个台扇把只颗根道片条串幅面层支]|一[盏个台扇把只颗根道片条串幅面支]|[开关闭拉亮灭上下留]一个|其中一"
 )
 _ALSO = frozenset("too also same likewise well ditto 也 同 样".split())
-_ONE_HAN = ("一盏", "一扇", "一根", "一颗", "开一个", "关一个", "一台", "其中一")
+_ONE_HAN = re.compile("[开关闭拉亮灭上下留]一[个层]|一[盏扇根颗台片道]|其中一")
 _IMPLIED_DOMAIN = {
     "brightness": "light",
     "color": "light",
@@ -141,7 +124,7 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
     """
     words = observation.words
     units = _units(observation, frame, situation)
-    excluded = _excluded(observation, frame, situation)
+    excluded, lost = _excluded(observation, frame, situation)
     home_wide = _is_home_wide(words[frame.start : frame.end])
     if not units:
         targets = _implied(frame, situation, prop, home_wide=home_wide)
@@ -150,8 +133,35 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
     if excluded:
         targets = [replace(t, entities=tuple(e for e in t.entities if e.id not in excluded)) for t in targets]
         targets = [target for target in targets if target.entities]
-    shortened = [replace(t, entities=_without_group_members(t.entities), is_home_wide=home_wide) for t in targets[:MOST_TARGETS]]
+    shortened = [
+        replace(t, entities=_without_group_members(t.entities), is_home_wide=home_wide, unmatched=t.unmatched + lost)
+        for t in targets[:MOST_TARGETS]
+    ]
     return tuple(target for target in shortened if target.entities)
+
+
+_MEASURED = (
+    ("temperature", frozenset("warm hot cold chilly temperature degrees".split()), ("温度", "几度", "多少度", "冷不冷", "热不热")),
+    ("humidity", frozenset("humid humidity damp".split()), ("湿度", "潮不潮")),
+)
+"""What a question may ask of a room's sensors: their device class, and the words for it."""
+
+
+def sensors_asked(observation: Observation, frame: Frame, situation: Situation) -> tuple[Target, ...]:
+    """Return the sensor of a room that a question asks for by what it measures: "how warm is it in the orchard"."""
+    if frame.spans_of("NAME", "CLASS"):
+        return ()
+    words = observation.words[frame.start : frame.end]
+    text = "".join(words)
+    asked = [measured for measured, english, han in _MEASURED if english & set(words) or any(h in text for h in han)]
+    areas = [a for span in frame.spans_of("AREA", "FLOOR") for a in _places(observation, span, situation.home)[0]]
+    if not asked or (frame.spans_of("AREA", "FLOOR") and not areas):
+        return ()
+    sensors = [e for e in situation.home.exposed if e.domain == "sensor" and e.device_class == asked[0]]
+    here = [e for e in sensors if e.area in (areas or [situation.area])]
+    if not here and not areas and len(sensors) == 1:
+        here = sensors
+    return (Target(entities=tuple(here), form="area", score=0.85),) if here else ()
 
 
 def unknown_tokens(observation: Observation, frame: Frame) -> int:
@@ -204,6 +214,8 @@ def _area_matches(observation: Observation, span: Span, thing: str) -> tuple[lis
     if exact:
         longest = max(m.end - m.start for m in exact)
         return list(dict.fromkeys(m.id for m in exact if m.end - m.start == longest)), False
+    if is_known_place(observation.words[span.start : span.end]):
+        return [], False  # a cellar that this home lacks is no misheard scullery
     heard = sorted((m for m in inside if m.form == "sound"), key=lambda m: -m.score)
     return ([heard[0].id], True) if heard else ([], False)
 
@@ -249,7 +261,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
             name=span if tag == "NAME" or kind is None or kind[2] < len(phrase) else None,
             kind=kind[0] if kind else None,
             is_plural=quantified or bool(kind and kind[1]),
-            is_singular=any(s in before for s in _SINGULAR_HAN) or any(s in clause for s in _ONE_HAN),
+            is_singular=_SINGULAR_HAN.search(before) is not None or _ONE_HAN.search(clause) is not None,
             areas=tuple(dict.fromkeys(pending)),
             unmatched_area=pending_unmatched,
             area_by_sound=pending_sound,
@@ -320,10 +332,14 @@ def _placed(observation: Observation, span: Span, start: int, end: int) -> int:
     )
 
 
-def _excluded(observation: Observation, frame: Frame, situation: Situation) -> set[str]:
+def _excluded(observation: Observation, frame: Frame, situation: Situation) -> tuple[set[str], int]:
+    """Return the ids of the entities that a clause leaves out, and how many exceptions it names that are nothing of this home."""
     out: set[str] = set()
+    lost = 0
     for span in frame.spans_of("EXCEPT_AREA"):
         areas, _ = _places(observation, span, situation.home)
+        areas = areas or _places_beginning(observation.words[span.start : span.end], situation)
+        lost += not areas
         out |= {e.id for e in situation.home.exposed if e.area in areas}
     for span in frame.spans_of("EXCEPT_NAME", "EXCEPT_CLASS"):
         unit_span = Span(tag="NAME", start=span.start, end=span.end)
@@ -334,12 +350,26 @@ def _excluded(observation: Observation, frame: Frame, situation: Situation) -> s
             if kind is not None:
                 out |= {e.id for e in members_of(kind[0], situation.home.exposed) if not areas or e.area in areas}
                 continue
+            if not matches:
+                places = _places_beginning(observation.words[span.start : span.end], situation)
+                out |= {e.id for e in situation.home.exposed if e.area in places}
+                lost += not places
         if matches:
             top = max(score for _, score, _ in matches.values())
             chosen = {e for e, (_, score, _) in matches.items() if score >= top - 0.05}
             near = {e for e in chosen if situation.home.entity_by_id[e].area == situation.area}
             out |= near or chosen
-    return out | {member for entity_id in out for member in situation.home.entity_by_id[entity_id].members}
+    return out | {member for entity_id in out for member in situation.home.entity_by_id[entity_id].members}, lost
+
+
+def _places_beginning(words: Sequence[str], situation: Situation) -> list[str]:
+    """Return the areas whose name begins with some words, less a possessive: "all but Lily's", 除了大宝的."""
+    said = tuple(w[:-1] if w.isascii() and w.endswith("s") and len(words) == 1 else w for w in words if w != "的")
+    return [
+        area_id
+        for area_id, names in situation.index.area_words.items()
+        if said and any(name[: len(said)] == said or (len(said) == 1 and name[0] == f"{said[0]}s") for name in names)
+    ]
 
 
 def _prefer_place(entities: Sequence[Entity], situation: Situation) -> tuple[Entity, ...]:
@@ -575,7 +605,10 @@ def _implied(frame: Frame, situation: Situation, prop: str, *, home_wide: bool) 
             speaker = _satellite_player(situation)
             chosen = active if len(active) == 1 else [e for e in entities if e.id == speaker]
             if domain == "cover":
-                targets.append(Target(entities=entities, form="implied", score=0.7, is_plural=True, is_widened=widened))
+                ask = widened or (situation.area is None and not home_wide)
+                targets.append(
+                    Target(entities=entities, form="implied", score=0.7, rivals=2 if ask else 1, is_plural=True, is_widened=widened)
+                )
                 break
             if len(chosen) == 1:
                 targets.append(Target(entities=(chosen[0],), form="implied", score=0.7, is_widened=widened))

@@ -10,6 +10,7 @@ from typing import Any
 
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.home import Entity
+from voice_rl_plugin.understanding.kinds import is_door
 from voice_rl_plugin.understanding.numbers import Value
 
 BRIGHTNESS_STEP_PCT = 10
@@ -181,6 +182,28 @@ def _lock(operation: str) -> _Call:
     return (f"lock.{services[operation]}", {}) if operation in services else None
 
 
+_MEASURED_ON: Mapping[str, frozenset[str]] = {
+    "brightness": frozenset({"light"}),
+    "color": frozenset({"light"}),
+    "color_temp": frozenset({"light"}),
+    "volume": frozenset({"media_player"}),
+    "temperature": frozenset({"climate", "water_heater"}),
+    "speed": frozenset({"fan"}),
+    "position": frozenset({"cover", "valve"}),
+}
+"""Which devices have a property that can be raised, lowered or set."""
+
+
+def _is_foreign(operation: str, prop: str, domain: str, amounts: Amounts) -> bool:
+    """Whether a change is asked for that a device of this domain cannot know: the volume of a lamp, a hood at 26 degrees."""
+    if operation not in ("raise", "lower", "set"):
+        return False
+    is_degrees = amounts.value is not None and amounts.value.unit == "degree"
+    if is_degrees and domain not in _MEASURED_ON["temperature"]:
+        return True
+    return prop in _MEASURED_ON and domain not in _MEASURED_ON[prop]
+
+
 def service_call(operation: str, prop: str, domain: str, amounts: Amounts = _NO_AMOUNTS) -> tuple[str, dict[str, Any]] | None:
     """Return the service and its data for an operation on an entity of a domain; None when there is none.
 
@@ -190,6 +213,8 @@ def service_call(operation: str, prop: str, domain: str, amounts: Amounts = _NO_
         domain: the entity's domain.
         amounts: the values that the clause names.
     """
+    if _is_foreign(operation, prop, domain, amounts):
+        return None
     if domain == "light":
         return _light(operation, prop, amounts)
     if domain == "media_player":
@@ -277,7 +302,7 @@ def actions_for(operation: str, prop: str, entities: Sequence[Entity], amounts: 
     able = 0
     for entity in entities:
         call = service_call(operation, prop, entity.domain, amounts)
-        if call is None:
+        if call is None or (operation in ("lock", "unlock") and entity.domain == "cover" and not is_door(entity)):
             continue
         service, data = call
         if not is_able(entity, service, data):

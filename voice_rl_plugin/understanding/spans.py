@@ -19,6 +19,8 @@ SURE_SOUND = 0.84
 """A name heard alike this well may draw its own span."""
 CLEAR_SOUND = 0.93
 """A name heard alike this well wins against a noun, and against a part of another name."""
+_UNSEEN_CONFIDENCE = 0.5
+"""How sure a name is that the network did not see, where the home knows its words as a whole."""
 _NUMERIC = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
     "twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half quarter quarters third thirds "
@@ -39,6 +41,7 @@ def mend(observation: Observation, frame: Frame) -> Frame:
     spans = _with_whole_numbers(observation.words, frame)
     spans = _with_joined_names(observation, spans)
     spans = _with_whole_names(observation, spans, frame)
+    spans = _with_unseen_names(observation, spans, frame)
     spans = _with_whole_nouns(observation.words, spans)
     spans = _with_their_owners(observation, spans, frame)
     spans = _with_their_digits(observation.words, spans, frame)
@@ -82,6 +85,9 @@ def _with_whole_numbers(words: Sequence[str], frame: Frame) -> list[Span]:
     spans = list(frame.spans)
     for start, end in number_runs(words, frame.start, frame.end):
         inside = [s for s in spans if s.tag in ("VALUE", "DELTA") and s.start < end and s.end > start]
+        if not inside and _is_unseen_amount(words, start, end, spans, frame):
+            spans.append(Span(tag="VALUE", start=start, end=end, confidence=_UNSEEN_CONFIDENCE))
+            continue
         if not inside or (len(inside) == 1 and inside[0].start <= start and inside[0].end >= end):
             continue
         blocked = [s for s in spans if s.tag in ("NAME", "TIME", "CONTENT") and s.start < end and s.end > start]
@@ -95,6 +101,12 @@ def _with_whole_numbers(words: Sequence[str], frame: Frame) -> list[Span]:
         spans = [s for s in spans if s not in inside]
         spans.append(Span(tag=tag, start=first, end=last, confidence=max(s.confidence for s in inside)))
     return spans
+
+
+def _is_unseen_amount(words: Sequence[str], start: int, end: int, spans: Sequence[Span], frame: Frame) -> bool:
+    """Whether an English number that the network did not see says how far: "up by two"."""
+    is_free = not any(s.tag in ("VALUE", "DELTA") or (s.start < end and s.end > start) for s in spans)
+    return is_free and frame.operation in ("raise", "lower", "set") and start > frame.start and words[start - 1] in ("by", "to")
 
 
 def _with_whole_names(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
@@ -118,6 +130,28 @@ def _with_whole_names(observation: Observation, spans: list[Span], frame: Frame)
         spans = [s for s in spans if s not in touching]
         spans.append(Span(tag=tag, start=match.start, end=match.end, confidence=min(s.confidence for s in touching)))
     return spans
+
+
+def _with_unseen_names(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
+    """Draw the name that the network missed: where a whole name was said and no other, nothing else may be acted on."""
+    if frame.operation in ("none", "handover") or any(s.tag in ("NAME", "CLASS") for s in spans):
+        return spans
+    nouns = noun_kinds()
+    whole = [
+        m
+        for m in observation.matches
+        if m.thing == "entity"
+        and m.form == "full"
+        and m.start >= frame.start
+        and m.end <= frame.end
+        and tuple(observation.words[m.start : m.end]) not in nouns
+        and not (m.end - m.start == 1 and (is_han(observation.words[m.start]) or observation.words[m.start] in _COMMANDING))
+        and not any(s.start < m.end and s.end > m.start for s in spans)
+    ]
+    if not whole:
+        return spans
+    longest = max(whole, key=lambda m: m.end - m.start)
+    return [*spans, Span(tag="NAME", start=longest.start, end=longest.end, confidence=_UNSEEN_CONFIDENCE)]
 
 
 def _may_sound(match: Match, touching: Sequence[Span], observation: Observation) -> bool:
@@ -289,6 +323,9 @@ _EXCEPT_ENGLISH = (
     ("excluding",),
     ("save", "for"),
     ("all", "but"),
+    ("everything", "but"),
+    ("everyone", "but"),
+    ("everywhere", "but"),
     ("bar", "the"),
     ("but", "not"),
     ("but", "keep"),

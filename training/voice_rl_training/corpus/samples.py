@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from voice_rl_plugin.deciding.decider import frame_before
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.domain.home import Home
@@ -269,7 +270,7 @@ def _previous(rng: Random, speaker: Speaker, domains: Sequence[str]) -> tuple[tu
     }.get(entity.domain, [("turn_on", "power"), ("turn_off", "power")])
     operation, prop = rng.choice(asked)
     actions, _ = actions_for(operation, prop, several, Amounts())
-    return actions, (operation, prop)
+    return actions, frame_before(actions) or (operation, prop)
 
 
 def sample(
@@ -321,7 +322,9 @@ def sample(
                 "{target}" in other.text or "{name}" in other.text or "{class" in other.text or "{it}" in other.text
             ):
                 break
-            if other.mood in ("prohibition", "scheduled") and rng.random() < 0.5 and "{target}" in other.text:
+            if other.mood == "prohibition" and ("{target}" in other.text or "{name}" in other.text):
+                break
+            if other.mood == "scheduled" and rng.random() < 0.4 and "{target}" in other.text:
                 break
             if other.mood == "chat" and rng.random() < 0.1:
                 break

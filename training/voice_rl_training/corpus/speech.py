@@ -10,6 +10,7 @@ from random import Random
 from voice_rl_plugin.domain.home import Area, Entity, Floor, Home
 from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
 from voice_rl_plugin.understanding.kinds import KINDS, Kind, members_of
+from voice_rl_plugin.understanding.names import turned_names
 from voice_rl_plugin.understanding.text import is_han, words_of
 from voice_rl_training.corpus.banks import load_beyond
 from voice_rl_training.corpus.homes import absent_area, absent_device
@@ -92,11 +93,27 @@ class Speaker:
             return [(rng.choice(words), "VALUE")]
         if rng.random() < 0.2:
             if zh:
-                words = ["一半", "最大", "三分之一", "四分之一", "三分之二", "最小", "两成", "三成", "五成", "八成"]
+                words = [
+                    "一半",
+                    "最大",
+                    "三分之一",
+                    "四分之一",
+                    "三分之二",
+                    "四分之三",
+                    "最小",
+                    "一成",
+                    "两成",
+                    "三成",
+                    "五成",
+                    "六成",
+                    "八成",
+                ]
                 if prop == "brightness":
-                    words += ["最亮", "最暗", "全亮", "最高", "最低"]
+                    words += ["最亮", "最暗", "全亮", "最高", "最低", "六成亮", "一半亮", "三成亮"]
                 if prop == "volume":
                     words += ["最响", "最高", "最低"]
+                if prop in ("brightness", "volume", "speed"):
+                    words += ["拉满", "满", "顶格"]
             else:
                 words = [
                     "half",
@@ -111,8 +128,18 @@ class Speaker:
                     "halfway",
                     "a hundred percent",
                 ]
+                words += ["two fifths", "three fifths", "full blast", "the max", "a fifth"]
                 if prop == "brightness":
-                    words += ["full brightness", "the max", "the lowest", "its brightest", "half brightness"]
+                    words += [
+                        "full brightness",
+                        "the lowest",
+                        "its brightest",
+                        "half brightness",
+                        "as bright as it goes",
+                        "as low as it goes",
+                    ]
+                if prop in ("volume", "speed"):
+                    words += ["as loud as it goes" if prop == "volume" else "as fast as it goes", "as high as it goes", "flat out"]
             return [(rng.choice(words), "VALUE")]
         number = rng.choice([5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, rng.randint(1, 99)])
         if zh:
@@ -331,18 +358,23 @@ class Speaker:
 
     def kind_for(self, entity: Entity) -> Kind | None:
         """Return a kind that names this entity, by chance one of several."""
-        kinds = [k for k in KINDS if k.name not in ("device", "switch", "scene", "music", "movie") and members_of(k, (entity,))]
+        unsaid = ("device", "switch", "scene", "music", "movie")
+        kinds = [k for k in KINDS if k.name not in unsaid and self._nouns(k) and members_of(k, (entity,))]
         if not kinds:
             return None
         generic = [k for k in kinds if k.generic]
         return self.rng.choice(generic if generic and self.rng.random() < 0.6 else kinds)
 
+    def _nouns(self, kind: Kind, *, plural: bool = False) -> tuple[str, ...]:
+        if self.language == "zh":
+            return kind.chinese
+        return (kind.plural if plural else ()) or kind.singular or kind.plural
+
     def noun(self, kind: Kind, *, plural: bool = False) -> str:
         """Return a noun of a kind."""
-        if self.language == "zh":
-            return self.rng.choice(kind.chinese[:3] if self.rng.random() < 0.7 else kind.chinese)
-        nouns = kind.plural if plural and kind.plural else kind.singular
-        return self.rng.choice(nouns[:2] if self.rng.random() < 0.75 else nouns)
+        nouns = self._nouns(kind, plural=plural)
+        common = 3 if self.language == "zh" else 2
+        return self.rng.choice(nouns[:common] if self.rng.random() < 0.75 else nouns)
 
     def spoken_name(self, entity: Entity) -> tuple[str, bool]:
         """Return how an entity is called, and whether its room is left out of the name."""
@@ -365,7 +397,10 @@ class Speaker:
                         words = words[1:]
                     dropped = True
                     break
-        if len(words) > 2 and rng.random() < 0.15 and not any(w.isdigit() for w in words):
+        turned = turned_names(tuple(words))
+        if turned and rng.random() < 0.3:
+            words = list(rng.choice(turned))
+        elif len(words) > 2 and rng.random() < 0.15 and not any(w.isdigit() for w in words):
             if is_han(words[0]):
                 cut = rng.choice([words[1:], words[2:]]) if len(words) > 3 else words[1:]
             else:
@@ -438,6 +473,31 @@ class Speaker:
         if rng.random() < 0.6:
             return [(article, "O"), place, noun]
         return [(article, "O"), noun, (rng.choice(["in the", "in the", "in my", "of the", "in"]), "O"), place]
+
+    def counted(self, entity: Entity) -> list[Piece]:
+        """Return a phrase for all of a kind in one room by their number: "both the blinds", 两盏台灯都; empty where nobody would count."""
+        rng = self.rng
+        kind = self.kind_for(entity)
+        same = [e for e in members_of(kind, self.home.exposed_by_area.get(entity.area or "", ())) if not e.members] if kind else []
+        if kind is None or entity not in same or not 1 < len(same) < 4:
+            return []
+        count = len(same)
+        area = self.home.area_by_id.get(entity.area or "")
+        noun = (self.noun(kind, plural=True), "CLASS")
+        if self.language == "zh":
+            measure = {"light": "盏", "cover": "道", "lock": "把", "fan": "台", "climate": "台"}.get(entity.domain, "个")
+            number = (rng.choice("两俩") if count == 2 else "三") + rng.choice([measure, measure, "个"])
+            place = [(self.place_name(area), "AREA"), (rng.choice(["的", "", "里"]), "O")] if area and rng.random() < 0.5 else []
+            return [
+                *place,
+                (rng.choice(["", "", "那", "这"]), "O"),
+                (number.replace("俩个", "俩"), "QUANTIFIER"),
+                noun,
+                (rng.choice(["都", "都", "全", ""]), "QUANTIFIER"),
+            ]
+        words = ["both the", "both", "both of the", "the two", "both my"] if count == 2 else ["all three", "all three of the", "the three"]
+        place = [("in the", "O"), (self.place_name(area), "AREA")] if area and rng.random() < 0.3 else []
+        return [(rng.choice(words), "QUANTIFIER"), noun, *place]
 
     def every(self, entity: Entity, *, excepting: bool) -> list[Piece]:
         """Return a phrase for all of a kind, in a room, on a floor, or everywhere, perhaps less some."""
@@ -589,6 +649,8 @@ class Speaker:
             plural = entity.domain in ("light", "cover", "fan") and rng.random() < 0.55
             return self.of_kind(entity, plural=plural)
         pool = [e for e in entities if e.domain == entity.domain]
+        if not simple and draw < 0.72 and (counted := self.counted(entity)):
+            return counted
         if not simple and draw < 0.78:
             return self.several(pool)
         if not simple and draw < 0.9 and entity.domain in ("light", "cover", "fan", "switch", "media_player"):
