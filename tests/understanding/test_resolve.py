@@ -7,9 +7,9 @@ import pytest
 from tests.scripted import clause, frame_of, observed
 from tests.understanding.homes import FLAT, HOUSE
 from voice_rl_plugin.domain.action import Action, parse_action
-from voice_rl_plugin.domain.home import EntityState, Home, States
+from voice_rl_plugin.domain.home import Area, EntityState, Home, States
 from voice_rl_plugin.understanding.names import NameIndex
-from voice_rl_plugin.understanding.resolve import Situation, Target, asks_for_all, resolve, unknown_tokens
+from voice_rl_plugin.understanding.resolve import Situation, Target, asks_for_all, resolve, rooms_of_sort, unknown_tokens
 from voice_rl_plugin.understanding.spans import mend
 from voice_rl_plugin.understanding.text import words_of
 
@@ -254,7 +254,9 @@ def test_unknown_tokens(text: str, home: Home, count: int) -> None:
     """Words tagged as a name that this home does not have are counted; the noun explains itself."""
     one = clause(text, "turn_on")
 
-    assert unknown_tokens(observed(one, home), frame_of(one)) == count
+    situation = Situation(home=home, index=NameIndex(home))
+
+    assert unknown_tokens(observed(one, home), frame_of(one), situation) == count
 
 
 @pytest.mark.parametrize(
@@ -358,3 +360,21 @@ def test_a_room_said_once_does_not_move_what_is_elsewhere() -> None:
     """Said: "the study desk lamp and the counter bar": the bar is in the kitchen, and meant as it stands; "the study lamp and heater" share the room."""
     assert best("the [study:AREA] [desk lamp:NAME] and the [counter bar:NAME]") == {"light.desk_study", "light.counter"}
     assert best("the [study:AREA] [chandelier:NAME] and [desk lamp:NAME]") == {"light.study", "light.desk_study"}
+
+
+def test_a_plain_word_means_the_only_room_of_its_sort() -> None:
+    """In speech, the bedroom is the Master Bedroom where there is no other; among several it is the one where one speaks, else none."""
+    one = Home(areas=(Area(id="master", name="Master Bedroom"), Area(id="den", name="Den")))
+    two = Home(areas=(Area(id="master", name="主卧"), Area(id="guest", name="次卧")))
+
+    assert rooms_of_sort(("bedroom",), Situation(home=one, index=NameIndex(one))) == ["master"]
+    assert rooms_of_sort(("卧", "室"), Situation(home=two, index=NameIndex(two), area="guest")) == ["guest"]
+    assert rooms_of_sort(("卧", "室"), Situation(home=two, index=NameIndex(two))) == []
+    assert rooms_of_sort(("cellar",), Situation(home=one, index=NameIndex(one))) == []
+
+
+def test_an_exception_that_is_nothing_here_is_unmatched() -> None:
+    """All but a room that this home does not have: what is left out is not known, so nothing is sure."""
+    (found, *_) = targets("all the [lights:CLASS] except the [cellar:EXCEPT_AREA]", area="study")
+
+    assert found.unmatched == 1

@@ -40,7 +40,7 @@ from voice_rl_plugin.understanding.frames import decode
 from voice_rl_plugin.understanding.later import is_for_later
 from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
-from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
+from voice_rl_plugin.understanding.resolve import Situation, asks_for_all, rooms_of_sort
 from voice_rl_plugin.understanding.services import is_able
 from voice_rl_plugin.understanding.strange import is_plain, strange_words
 from voice_rl_plugin.understanding.text import detect_language, join, tokenise, words_of
@@ -550,7 +550,9 @@ class Decider:
         strange = strange_words(observation, frame)
         prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in ranked]
         choice: Choice = choose([p for _, p in ranked], prices, not_for_us, self.costs)
-        if choice.outcome != "reject" and (_is_guess(ranked[0][0], observation, clause.frame) or _names_unknown_place(observation, frame)):
+        if choice.outcome != "reject" and (
+            _is_guess(ranked[0][0], observation, clause.frame) or _names_unknown_place(observation, frame, situation)
+        ):
             choice = Choice(outcome="reject", value=choice.value)
         code = "confident"
         if choice.outcome == "clarify":
@@ -798,10 +800,12 @@ def _is_garbled(observation: Observation, frame: Frame) -> bool:
     )
 
 
-def _names_unknown_place(observation: Observation, frame: Frame) -> bool:
+def _names_unknown_place(observation: Observation, frame: Frame, situation: Situation) -> bool:
     """Whether a clause surely names a room that this home does not have, not even by sound."""
     return any(
-        span.confidence > KNOWN_PLACE_CERTAINTY and not any(m.start < span.end and m.end > span.start for m in observation.matches)
+        span.confidence > KNOWN_PLACE_CERTAINTY
+        and not any(m.start < span.end and m.end > span.start for m in observation.matches)
+        and not rooms_of_sort(observation.words[span.start : span.end], situation)
         for span in frame.spans_of("AREA", "FLOOR")
     )
 

@@ -210,7 +210,7 @@ def clause_options(
                         frame, situation, amounts, actions, target, operation, prop, share=share, rank=rank, destroyed=destroyed
                     )
     chosen = tuple(sorted(options.values(), key=_prior, reverse=True)[:MOST_CANDIDATES])
-    unknown = unknown_tokens(observation, frame)
+    unknown = unknown_tokens(observation, frame, situation)
     return ClauseOptions(
         frame=frame,
         options=chosen,

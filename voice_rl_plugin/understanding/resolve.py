@@ -158,24 +158,27 @@ def sensors_asked(observation: Observation, frame: Frame, situation: Situation) 
     if not asked or (frame.spans_of("AREA", "FLOOR") and not areas):
         return ()
     sensors = [e for e in situation.home.exposed if e.domain == "sensor" and e.device_class == asked[0]]
-    here = [e for e in sensors if e.area in (areas or [situation.area])]
+    here = [e for e in sensors if (e.area in areas if areas else e.area == situation.area)]
     if not here and not areas and len(sensors) == 1:
         here = sensors
     return (Target(entities=tuple(here), form="area", score=0.85),) if here else ()
 
 
-def unknown_tokens(observation: Observation, frame: Frame) -> int:
+def unknown_tokens(observation: Observation, frame: Frame, situation: Situation) -> int:
     """Return how many tokens of a clause are tagged as a name or a room that this home does not have."""
     total = 0
     windows = {(m.start, m.end) for m in observation.matches}
     for span in frame.spans_of("NAME", "AREA", "FLOOR"):
+        if span.tag != "NAME" and rooms_of_sort(observation.words[span.start : span.end], situation):
+            continue
         covered = [False] * (span.end - span.start)
         for start, end in windows:
             for position in range(max(start, span.start), min(end, span.end)):
                 covered[position - span.start] = True
         kind = kind_of(observation.words[span.start : span.end])
-        if kind is not None:
-            covered[len(covered) - kind[2] :] = [True] * kind[2]
+        noun = kind[2] if kind else _stand_in(observation.words[span.start : span.end])
+        if noun:
+            covered[len(covered) - noun :] = [True] * noun
         total += sum(1 for known, word in zip(covered, observation.words[span.start : span.end], strict=True) if not known and word != ",")
     return total
 
@@ -236,6 +239,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
             tag = "AREA"
         if tag in ("AREA", "FLOOR"):
             areas, by_sound = _places(observation, span, home)
+            areas = areas or rooms_of_sort(words[span.start : span.end], situation)
             unmatched = 0 if areas else span.end - span.start
             following = spans[position + 1] if position + 1 < len(spans) else None
             joins_next = (
@@ -291,13 +295,29 @@ def _places(observation: Observation, span: Span, home: Home) -> tuple[list[str]
     return [a for f in ids for a in home.areas_of_floor(f)], by_sound
 
 
+def rooms_of_sort(words: Sequence[str], situation: Situation) -> list[str]:
+    """Return the one room that a plain word means where rooms have longer names: the bedroom is the Master Bedroom where it is the only one, or where one speaks."""
+    if not is_known_place(words):
+        return []
+    said = tuple(w for w in words if w not in _WEIGHTLESS)
+    short = ("卧",) if said == ("卧", "室") else said
+    rooms = [
+        area_id
+        for area_id, names in situation.index.area_words.items()
+        if any(n[-len(said) :] == said or n[-len(short) :] == short for n in names)
+    ]
+    if situation.area in rooms:
+        return [situation.area] if situation.area is not None else []
+    return rooms if len(rooms) == 1 else []
+
+
 def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Match, float, int]]:
     """Return per entity the best match inside a span, its score, and the tokens that it leaves unexplained."""
     best: dict[str, tuple[Match, float, int]] = {}
     length = span.end - span.start
     phrase = observation.words[span.start : span.end]
     kind = kind_of(phrase)
-    noun = kind[2] if kind else 0
+    noun = kind[2] if kind else _stand_in(phrase)
     first, behind = span.start, span.end
     for match in observation.matches:
         start, end, thing, entity_id, form, share = match
@@ -320,6 +340,15 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
         if known is None or score > known[1] or (score == known[1] and left < known[2]):
             best[entity_id] = (match, score, left)
     return best
+
+
+def _stand_in(phrase: Sequence[str]) -> int:
+    """Return how many tokens at the end of a phrase stand for a noun that was said before: the left one, 左边那盏."""
+    if len(phrase) > 1 and phrase[-1] in ("one", "ones"):
+        return 1
+    if len(phrase) > 2 and phrase[-2] in ("那", "这") and not phrase[-1].isascii():
+        return 3 if len(phrase) > 3 and phrase[-3] == "的" else 2
+    return 0
 
 
 def _placed(observation: Observation, span: Span, start: int, end: int) -> int:

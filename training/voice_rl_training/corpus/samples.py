@@ -26,6 +26,8 @@ from voice_rl_training.corpus.speech import BEYOND_TAGS, Piece, Speaker, number_
 
 REDRAWN = 0.6
 """Share of the negative frames that are drawn once more: half of what is said to a home is for it, half of what we wrote is not."""
+STAND_IN = 0.25
+"""How often a device is called by what tells it from the one before: "and the left one"."""
 _CONNECTORS = {
     "en": ("and ", "and ", "and ", ", and ", "then ", "and then ", ", ", "and also ", "also ", "oh and ", "plus "),
     "zh": ("，", "，", "，再", "再", "然后", "，然后", "，顺便", "顺便", "并且", "，还有", "同时", "，接着", " "),
@@ -121,7 +123,8 @@ def fill(frame: PhraseFrame, text: str, speaker: Speaker) -> tuple[list[Piece], 
             pieces.append((literal, "O"))
             continue
         if slot == "target":
-            filled = speaker.target(domains, simple=frame.mood not in ACTING_MOODS)
+            filled = speaker.stand_in(domains) if frame.operation in ("same", "correct") and speaker.rng.random() < STAND_IN else []
+            filled = filled or speaker.target(domains, simple=frame.mood not in ACTING_MOODS)
             if not filled:
                 raise _UnsayableError
         elif slot in ("name", "class", "classes"):

@@ -9,7 +9,7 @@ from random import Random
 
 from voice_rl_plugin.domain.home import Area, Entity, Floor, Home
 from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
-from voice_rl_plugin.understanding.kinds import KINDS, Kind, members_of
+from voice_rl_plugin.understanding.kinds import KINDS, Kind, kind_of, members_of
 from voice_rl_plugin.understanding.names import turned_names
 from voice_rl_plugin.understanding.text import is_han, words_of
 from voice_rl_training.corpus.banks import load_beyond
@@ -473,6 +473,25 @@ class Speaker:
         if rng.random() < 0.6:
             return [(article, "O"), place, noun]
         return [(article, "O"), noun, (rng.choice(["in the", "in the", "in my", "of the", "in"]), "O"), place]
+
+    def stand_in(self, domains: Sequence[str]) -> list[Piece]:
+        """Return a phrase for one device by what tells it from the others: "the left one", 书房那盏; empty where its name has nothing such."""
+        rng = self.rng
+        entities = self.entities(domains)
+        if not entities:
+            return []
+        entity = rng.choice(entities)
+        words = words_of(entity.name)
+        kind = kind_of(words)
+        base = words[: len(words) - kind[2]] if kind else words[:-1]
+        if base and base[0] in ("the", "my"):
+            base = base[1:]
+        if not base or any(w.isdigit() for w in base):
+            return []
+        if self.language == "zh":
+            measure = {"light": "盏", "cover": "道", "lock": "把", "fan": "台", "climate": "台"}.get(entity.domain, "个")
+            return [("".join(base) + rng.choice(["", "", "的"]) + "那" + rng.choice([measure, "个"]), "NAME")] if len(base) > 1 else []
+        return [(rng.choice(["the", "the", "that", ""]), "O"), (f"{' '.join(base)} one", "NAME")]
 
     def counted(self, entity: Entity) -> list[Piece]:
         """Return a phrase for all of a kind in one room by their number: "both the blinds", 两盏台灯都; empty where nobody would count."""
