@@ -7,7 +7,7 @@ a file may hide what Home Assistant exposes, but not expose what it hides. Annou
 neither by its WebSocket nor on the home topic; where there is one they only complete what it knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from voice_rl_plugin.domain.home import Area, Entity, Floor, Home, Satellite, usual_abilities
@@ -26,7 +26,7 @@ def merge_sources(
     """
     known = merge_homes([one for one in (file, registry, topic) if one is not None])
     if registry is None and topic is None:
-        return merge_homes([one for one in (file, *devices) if one is not None])
+        return merge_homes([one for one in (file, *(_in_areas_of(known, home) for home in devices)) if one is not None])
     unique_ids = {one.unique_id for one in known.entities if one.unique_id}
     completing = [
         replace(
@@ -43,6 +43,24 @@ def merge_sources(
         for home in devices
     ]
     return merge_homes([known, *completing])
+
+
+def renamed_ids(former: Home, home: Home) -> Mapping[str, str]:
+    """Return new entity ids by old ones, of entities whose unique id says that they are the same."""
+    by_unique = {one.unique_id: one.id for one in home.entities if one.unique_id and one.id not in former.entity_by_id}
+    return {one.id: by_unique[one.unique_id] for one in former.entities if one.id not in home.entity_by_id and one.unique_id in by_unique}
+
+
+def _in_areas_of(known: Home, home: Home) -> Home:
+    """Return the home of devices in the areas of a stronger one, where those are called as its own."""
+    same = {area.id: found.id for area in home.areas if (found := known.find_area(area.name)) is not None and found.id != area.id}
+    if not same:
+        return home
+    return replace(
+        home,
+        areas=tuple(one for one in home.areas if one.id not in same),
+        entities=tuple(replace(one, area=same.get(one.area or "", one.area)) for one in home.entities),
+    )
 
 
 def merge_homes(homes: Sequence[Home]) -> Home:
