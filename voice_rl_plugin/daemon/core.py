@@ -357,6 +357,7 @@ class Daemon:
         if self._surroundings.devices.owns(topic):
             self._take_device_message(message)
             return
+        self._follow_devices(is_idle=True)  # who speaks now knows what has just been announced
         if not topic.startswith(f"{self._outlet.prefix}/") and topic not in self._hermes.topics:
             return  # of a device that is gone, whose topic the broker still gives us
         key = topic.removeprefix(f"{self._outlet.prefix}/")
@@ -445,6 +446,7 @@ class Daemon:
             self.counters.count("stale")
             return
         language = request.language
+        self._follow_devices(is_idle=True)
         request.late_answer = Answer(text=sentence("busy", language))
         try:
             with self._outlet.replies.about(request, nothing=sentence("nothing", language), failed=sentence("failed", language)):
