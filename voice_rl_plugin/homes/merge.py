@@ -79,6 +79,8 @@ def merge_homes(homes: Sequence[Home]) -> Home:
     entities: dict[str, Entity] = {}
     satellites: dict[str, Satellite] = {}
     id_by_unique: dict[str, str] = {}
+    called_otherwise: dict[str, str] = {}
+    """What a weaker source calls an entity of a stronger one."""
     for home in homes:
         for floor in home.floors:
             floors.setdefault(floor.id, floor)
@@ -91,6 +93,8 @@ def merge_homes(homes: Sequence[Home]) -> Home:
             )
         for entity in home.entities:
             same_id = entity.id if entity.id in entities else id_by_unique.get(entity.unique_id or "", entity.id)
+            if same_id != entity.id:
+                called_otherwise[entity.id] = same_id
             known = entities.get(same_id)
             entities[same_id] = entity if known is None else _complete(known, entity)
             if entities[same_id].unique_id:
@@ -110,9 +114,16 @@ def merge_homes(homes: Sequence[Home]) -> Home:
         language=homes[0].language,
         floors=tuple(floors.values()),
         areas=tuple(areas.values()),
-        entities=tuple(entities.values()),
+        entities=tuple(_with_members(one, called_otherwise) for one in entities.values()),
         satellites=tuple(satellites.values()),
     )
+
+
+def _with_members(entity: Entity, called_otherwise: Mapping[str, str]) -> Entity:
+    """Return a group with its members under the ids that they have now."""
+    if called_otherwise.keys().isdisjoint(entity.members):
+        return entity
+    return replace(entity, members=tuple(called_otherwise.get(one, one) for one in entity.members))
 
 
 def _complete(strong: Entity, weak: Entity) -> Entity:
