@@ -420,3 +420,16 @@ def test_registry_keeps_its_place(tmp_path: Path) -> None:
         assert action["target"] == {"entity_id": ["light.kitchen_counter_bar"]}
         assert house.count(f"{BAR}/set") == 0
         assert decision["outcome"] == "act"
+
+
+def test_silent_device_on_mains_power_is_asked_once(tmp_path: Path) -> None:
+    """A wall switch that has told nothing is asked for its state; what told it, and what runs on a battery, is left alone."""
+    quiet = {topic: payload for topic, payload in announced().items() if topic != f"{Z}/Front Door Lock"}
+    with running_house(tmp_path, retained=quiet) as house:
+        asked = [house.watcher.wait_topic(f"{Z}/Hall Switch/get", count=count) for count in (1, 2)]
+        house.watcher.publish(f"{Z}/Hall Switch", {"state_left": "ON", "state_right": "OFF"})
+        house.say("turn off the hall switch left")
+
+        assert asked == [{"state_left": ""}, {"state_right": ""}]
+        assert house.watcher.wait_topic(f"{Z}/Hall Switch/set") == {"state_left": "OFF"}
+        assert [one.topic for one in house.watcher.seen if one.topic.endswith("/get")] == [f"{Z}/Hall Switch/get"] * 2

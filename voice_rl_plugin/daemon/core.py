@@ -63,6 +63,9 @@ NOTICE_S = 1.0
 """A new problem, or something dropped, is on the health topic this soon."""
 WEEK_S = 7 * 86400.0
 STORE_RETRY_S = 1.0
+FIRST_QUESTION_S = 2.0
+"""What devices keep retained has come by then; who has told nothing is asked."""
+QUESTION_S = 0.25
 DEVICES_WAIT_S = 1.0
 """While devices go on announcing themselves, the home is made anew this often."""
 MAX_DEFERRED = 15
@@ -191,7 +194,7 @@ class Daemon:
         self._connections = 0
         self._metrics_at = self._looked_at = self._noticed_at = float("-inf")
         self._troubles: tuple[Any, ...] = ()
-        self._devices_since = float("inf")
+        self._devices_since = self._question_at = float("inf")
         self._stop = threading.Event()
         self.is_ready = threading.Event()
         """Set once the daemon was announced on the broker."""
@@ -270,6 +273,8 @@ class Daemon:
             job, argument = self._jobs.popleft()
             self._outlet.guard(lambda job=job, argument=argument: job(argument))  # type: ignore[misc]
         self._follow_devices(is_idle=is_idle)
+        if is_idle:
+            self._ask_devices()
         self._execution.tick()
         self._execution.keep_marks(is_idle=is_idle)
         if self._execution.deadline is None:
@@ -613,6 +618,7 @@ class Daemon:
         if not is_idle and mono - self._devices_since < DEVICES_WAIT_S:
             return
         self._devices_since = float("inf")
+        self._question_at = mono + FIRST_QUESTION_S
         former = self._surroundings.home
         self._surroundings.take_devices()
         devices.is_changed = False
@@ -641,6 +647,16 @@ class Daemon:
             self.counters.count("undone")
             self._outlet.tell_event("undo", exchange.decision)
             self._feedback.learn(undo, exchange.decision, is_memorable=False)
+
+    def _ask_devices(self) -> None:
+        """Ask one device for its state after the other, where nothing was told: radio networks are slow."""
+        mono = self._clock.mono()
+        if mono < self._question_at or not self._broker.is_connected:
+            return
+        self._question_at = mono + QUESTION_S
+        question = self._surroundings.devices.take_question()
+        if question is not None:
+            self._outlet.guard(lambda: self._outlet.publish(question.topic, question.payload))
 
     def _take_home_assistant_status(self, message: Message) -> None:
         if message.is_retained:

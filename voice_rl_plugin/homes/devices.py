@@ -6,7 +6,7 @@ Action            -> Device.command -> Command(topic, payload)
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,8 @@ class Device:
     read: Read
     command: Callable[[Action], tuple[Command, ...] | None]
     """Returns the messages of an absolute action on this one entity; None when it cannot do that."""
+    question: Command | None = None
+    """Makes it tell its state; None where it need not, or must not, be asked: batteries."""
     presences: tuple[Presence, ...] = ()
     presence_mode: str = "latest"
     """One of AVAILABILITY_MODES."""
@@ -107,11 +109,10 @@ def spoken_name(text: str) -> str:
     return " ".join(text.replace("_", " ").split())
 
 
-def free_id(wanted: str, taken: Iterable[str]) -> str:
+def free_id(wanted: str, taken: Container[str]) -> str:
     """Return an entity id that nobody has."""
-    known = set(taken)
     number, free = 1, wanted
-    while free in known:
+    while free in taken:
         number += 1
         free = f"{wanted}_{number}"
     return free

@@ -6,15 +6,18 @@ zigbee2mqtt/Desk Lamp ---------+--> readings ----> StateChange
 zigbee2mqtt/.../availability --'--> is it there
 """
 
+import logging
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from voice_rl_plugin.domain.home import Entity, EntityState, Home, States
-from voice_rl_plugin.homes.devices import Device, decode, free_id, home_of_devices
+from voice_rl_plugin.homes.devices import Command, Device, decode, free_id, home_of_devices
 from voice_rl_plugin.homes.discovered import Discovered
 from voice_rl_plugin.homes.statestream import StateChange
 from voice_rl_plugin.homes.zigbee2mqtt import Zigbee2Mqtt
+
+_LOGGER = logging.getLogger(__name__)
 
 MAX_STATE_BYTES = 256_000
 """A longer state is left out with an error."""
@@ -64,14 +67,16 @@ class MqttDevices:
         self._presences: dict[str, str] = {}
         """The last payload of every topic that tells whether a device is there: a device that comes later wants to know it too."""
         self._states: dict[str, EntityState] = {}
+        self._asked: set[Command] = set()
         self._complained: frozenset[str] = frozenset()
         self.is_changed = False
         """Whether other devices were announced since whoever looks here has looked last."""
         self._home = Home()
         self._told: dict[str, _Live] = {}
         """Devices that take commands from us, by their ids in the merged home."""
-        self.homes: tuple[Home, ...] = ()
-        """zigbee2mqtt's before the discovered ones."""
+        self._homes: tuple[Home, ...] = ()
+        self._is_behind = False
+        """Whether something was announced that is not in the homes yet: many announcements come at once."""
 
     @property
     def is_listening(self) -> bool:
@@ -79,8 +84,15 @@ class MqttDevices:
         return self._zigbee2mqtt is not None or self._discovered is not None
 
     @property
+    def homes(self) -> tuple[Home, ...]:
+        """Return the homes that the devices make: zigbee2mqtt's before the discovered ones."""
+        self._catch_up()
+        return self._homes
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """Return all topics to hear now; they grow with the devices that are found."""
+        self._catch_up()
         found = [one.topics for one in (self._zigbee2mqtt, self._discovered) if one is not None]
         return tuple(dict.fromkeys((*(topic for each in found for topic in each), *self._by_presence_topic, *self._by_state_topic)))
 
@@ -108,6 +120,17 @@ class MqttDevices:
         """Whether a device is there, as far as it tells."""
         return entity_id in self._told and self._told[entity_id].is_present
 
+    def take_question(self) -> Command | None:
+        """Return what makes the next device tell its state, of which nothing is known yet; each is asked once."""
+        for device_id, live in self._live.items():
+            question = live.device.question
+            if question is None or "state" in live.readings or question in self._asked or not live.is_present:
+                continue
+            self._asked.add(question)
+            _LOGGER.debug("%s is asked for its state", device_id)
+            return question
+        return None
+
     def settle_in(self, home: Home, *, takes_commands: bool) -> None:
         """Take the ids that the devices have in the merged home.
 
@@ -115,6 +138,7 @@ class MqttDevices:
             home: of all sources.
             takes_commands: whether the devices are told themselves; where there is a registry Home Assistant does it.
         """
+        self._catch_up()
         self._home = home
         by_unique = {one.unique_id: one.id for one in home.entities if one.unique_id}
         self._told, self._states = {}, {}
@@ -156,7 +180,7 @@ class MqttDevices:
         if self._is_announcement(topic):
             source = self._discovered if self._discovered is not None and self._discovered.owns(topic) else self._zigbee2mqtt
             if source is not None and source.on_message(topic, payload):
-                self._follow()
+                self._is_behind = self.is_changed = True
             return ()
         text = decode(topic, payload, max_bytes=MAX_STATE_BYTES)
         touched: dict[str, _Live] = {}
@@ -209,8 +233,11 @@ class MqttDevices:
             self._states[entity_id] = after
         return StateChange(entity_id=entity_id, before=before, after=after)
 
-    def _follow(self) -> None:
+    def _catch_up(self) -> None:
         """Take the devices as they are now; a device that is the same keeps what was heard of it."""
+        if not self._is_behind:
+            return
+        self._is_behind = False
         former, self._live = self._live, {}
         homes: list[Home] = []
         for source in (self._zigbee2mqtt, self._discovered):
@@ -222,7 +249,7 @@ class MqttDevices:
                 devices.append(device)
                 self._live[device.entity.id] = self._resumed(device, former.get(device.entity.id))
             homes.append(home_of_devices(devices, source.areas))
-        self.homes = tuple(homes)
+        self._homes = tuple(homes)
         self._by_state_topic, self._by_presence_topic = {}, {}
         for live in self._live.values():
             for topic in live.device.state_topics:
@@ -232,7 +259,6 @@ class MqttDevices:
                 if topic in self._presences:
                     self._hear_presence(live, topic, self._presences[topic])
         self._presences = {topic: text for topic, text in self._presences.items() if topic in self._by_presence_topic}
-        self.is_changed = True
 
     def _resumed(self, device: Device, before: _Live | None) -> _Live:
         if before is None or before.device.state_topics != device.state_topics or before.device.entity.unique_id != device.entity.unique_id:

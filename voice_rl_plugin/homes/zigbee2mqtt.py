@@ -5,6 +5,7 @@
 <base>/bridge/state              {"state": "online"}, in older versions online
 <base>/<friendly name>           {"state": "ON", "brightness": 215, "color_temp": 325}
 <base>/<friendly name>/set       the same, to be done
+<base>/<friendly name>/get       {"state": ""}, to be told
 <base>/<friendly name>/availability   {"state": "online"}
 
 Source: zigbee2mqtt.io, guide/usage: "MQTT topics and messages" and "Exposes".
@@ -37,10 +38,12 @@ _LOGGER = logging.getLogger(__name__)
 MAX_BYTES = 16_000_000
 """A list of a thousand devices has some megabytes; more than this is none."""
 MAX_DEVICES = 2000
-_PUBLISHED, _SETTABLE = 1, 2
+_PUBLISHED, _SETTABLE, _GETTABLE = 1, 2, 4
 """Bits of `access`."""
 _LOCK_OF_BUTTONS = frozenset({"child_lock", "keypad_lockout"})
 """Locks that lock no door."""
+_ASKED_FOR = frozenset({"state", "brightness", "position", "mode", "system_mode", "occupied_heating_setpoint", "current_heating_setpoint"})
+"""Features that are asked for while nothing is known of a device."""
 _SPEEDS = ("low", "medium", "high", *"123456789")
 """Modes of a fan that are speeds, slowest first."""
 _OPENING = frozenset({"opening", "open", "forward", "up", "rising"})
@@ -189,6 +192,7 @@ class Zigbee2Mqtt:
                 endpoint=str(endpoint) if endpoint else "",
                 build=build,
                 areas=areas,
+                asked_for=() if row.get("power_source") in ("Battery", None) else _gettable(features),
                 device_class="outlet" if is_plug and domain == "switch" else None,
             )
 
@@ -249,6 +253,7 @@ class Zigbee2Mqtt:
         build: _Build,
         areas: dict[str, Area],
         members: tuple[str, ...] = (),
+        asked_for: tuple[str, ...] = (),
         device_class: str | None = None,
     ) -> Device:
         """Return one device.
@@ -261,6 +266,7 @@ class Zigbee2Mqtt:
             build: what its features make of it.
             areas: known so far; its own is added.
             members: of a group.
+            asked_for: properties that it tells when it is asked.
             device_class: as Home Assistant calls it.
         """
         room, slash, rest = name.partition("/")
@@ -299,6 +305,9 @@ class Zigbee2Mqtt:
             state_topics=(state_topic,) if build.tells_state else (),
             read=read,
             command=command,
+            question=Command(topic=f"{self.base}/{name}/get", payload=json.dumps(dict.fromkeys(asked_for, "")).encode())
+            if asked_for
+            else None,
             presences=(
                 Presence(topic=f"{self.base}/bridge/state", available="online", not_available="offline", extract=_presence_of),
                 Presence(topic=f"{self.base}/{name}/availability", available="online", not_available="offline", extract=_presence_of),
@@ -346,6 +355,10 @@ def _features(expose: Row) -> dict[str, _Feature]:
         given = access if isinstance(access, int) and not isinstance(access, bool) else _PUBLISHED | _SETTABLE if is_composite else 0
         found.setdefault(row["name"], _Feature(name=row["name"], key=row["property"], access=given, row=row))
     return found
+
+
+def _gettable(features: Mapping[str, _Feature]) -> tuple[str, ...]:
+    return tuple(one.key for name, one in features.items() if name in _ASKED_FOR and one.access & _GETTABLE)
 
 
 def _common_features(exposes: Iterable[Row], domain: str) -> dict[str, _Feature]:
