@@ -222,6 +222,7 @@ def test_template_of_availability_is_applied() -> None:
         ("switch", {"command_topic": "s", "command_template": "{% if value %}1{% endif %}"}, "command_template: expected a text"),
         ("lock", {"command_topic": "l", "code_format": "^\\d{4}$"}, "code_format: expected a lock without a code"),
         ("cover", {"command_topic": "c", "position_open": 5, "position_closed": 5}, "position_open: expected another number"),
+        ("cover", {"command_topic": "c", "payload_open": None, "payload_stop": None}, "something that it can do"),
         ("climate", {"name": "H"}, "temperature_command_topic: expected a topic"),
         ("light", {**LIGHT, "availability": "online"}, "availability: expected a list"),
         ("light", {**LIGHT, "availability_topic": "a", "availability_mode": "never"}, "availability_mode: expected one of"),

@@ -155,6 +155,8 @@ class Discovered:
 
     def _entity(self, domain: str, topic: str, settings: Settings) -> _Found:
         built = build(domain, settings)
+        if not built.abilities:
+            raise settings.error("command_topic", "a topic and words for something that it can do", settings.values.get("command_topic"))
         device = _mapping(settings.values.get("device"))
         device_name, name = _name(device.get("name")), _name(settings.text("name"))
         object_id = topic.removesuffix("/config").rpartition("/")[2]

@@ -183,7 +183,7 @@ class Zigbee2Mqtt:
             if "state" in features and features["state"].key in _LOCK_OF_BUTTONS:
                 continue
             build = _BUILDERS[domain](features, [one for one in exposes if isinstance(one, Mapping)])
-            if build is None:
+            if build is None or build.abilities == frozenset():
                 continue
             yield self._make(
                 name,
