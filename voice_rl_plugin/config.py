@@ -83,6 +83,10 @@ class HomeSection:
     """Only from the environment."""
     ca_file: Path | None = None
     """Certificate authorities to trust for `https://`; the system's when missing."""
+    zigbee2mqtt: str | None = None
+    """The base topic of zigbee2mqtt, usually `zigbee2mqtt`: its devices are then addressed directly; see docs/homes.md."""
+    discovered: str | None = None
+    """The prefix of MQTT discovery, usually `homeassistant`: the devices announced there are then addressed directly."""
     risky_label: str = "voice_risky"
     """Home Assistant's label (its id or name) of entities and devices that always ask."""
 
@@ -139,9 +143,9 @@ class DispatchSection:
     executor: str = "dispatch"
     """`dispatch` publishes on `<prefix>/action/<domain>/<service>`; `home_assistant` calls its services; `none` is shadow mode."""
     domains: tuple[str, ...] = ("light", "switch", "fan", "cover", "climate", "media_player", "scene", "vacuum", "humidifier")
-    """What `home_assistant` may act on; what comes over MQTT is checked by Home Assistant's own automation instead."""
+    """What `home_assistant` and devices of our own may act on; what goes out on the action topics is checked by Home Assistant's automation."""
     guarded: bool = False
-    """Whether `home_assistant` may act on locks, valves, garage doors and gates too; unlocking and opening always ask first."""
+    """Whether `home_assistant` and devices of our own may act on locks, valves, garage doors and gates too; unlocking and opening always ask first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,7 +436,11 @@ def _check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: doors.wyoming.advertise: nobody else reaches {wyoming.host}; set doors.wyoming.host to this machine's address or 0.0.0.0"
         )
-    for key, prefix in (("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)):
+    named = [("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)]
+    devices = [("home.zigbee2mqtt", config.home.zigbee2mqtt), ("home.discovered", config.home.discovered)]
+    for key, prefix in (*named, *((key, topic) for key, topic in devices if topic is not None)):
+        if prefix == mqtt.prefix and key.startswith("home."):
+            raise ConfigError(f"{where}: {key}: expected another topic than our own {mqtt.prefix!r}, such as {key.partition('.')[2]!r}")
         if not prefix or set(prefix) & set("+#\0") or "" in prefix.split("/") or prefix.startswith("$"):
             raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():

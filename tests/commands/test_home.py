@@ -1,11 +1,14 @@
 """`voice-rl home`: each source by its word, what is hidden, and what differs."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.homes.announced import CONFIGS, DEVICES, GROUPS
 from tests.homes.replay import Player, playing
+from tests.mosquitto import Watcher, running_mosquitto
 from voice_rl_plugin import cli
 
 FILE = """\
@@ -92,7 +95,7 @@ def test_file_and_topic_are_found_by_their_words(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "text", "message"),
     [
-        (["show"], "", "home: now: expected home.file or home.home_assistant"),
+        (["show"], "", "home: now: expected home.file, home.home_assistant"),
         (["show", "file"], "", "home: file: expected home.file"),
         (["show", "home-assistant"], "", "home: home-assistant: expected home.home_assistant"),
         (["show", "last"], "", "home: last: the daemon has kept none"),
@@ -116,3 +119,45 @@ def test_what_is_missing_is_said_in_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.fixture
+def announcing(tmp_path: Path) -> Iterator[str]:
+    """Return the configuration of a broker on which devices announce themselves."""
+    with running_mosquitto(tmp_path) as server:
+        watcher = Watcher(server.port)
+        for topic, payload in {"zigbee2mqtt/bridge/devices": DEVICES, "zigbee2mqtt/bridge/groups": GROUPS, **CONFIGS}.items():
+            watcher.publish(topic, payload, retain=True)
+        watcher.publish("homeassistant/light/odd/config", {"command_topic": "odd/set", "schema": "template"}, retain=True)
+        watcher.close()
+        yield configure(tmp_path, f"mqtt: {{port: {server.port}}}\nhome: {{zigbee2mqtt: zigbee2mqtt, discovered: homeassistant}}")
+
+
+@pytest.mark.parametrize("word", ["devices", "now"])
+def test_devices_on_the_broker_are_shown_with_what_is_left_out(word: str, announcing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The devices of zigbee2mqtt and of discovery by area, and each that cannot be addressed with its reason."""
+    assert run("show", word, "--config", announcing) == 0
+    shown = capsys.readouterr().out
+
+    assert "Kitchen (kitchen)\n" in shown
+    assert "  light.kitchen_counter_bar  Counter Bar\n" in shown
+    assert "  light.office_panel_desk_lamp  Office Panel Desk Lamp [Desk Lamp]\n" in shown
+    assert "! zigbee2mqtt: 'strange_sensor' was left out" in shown
+    assert "! homeassistant/light/odd/config: schema: expected default or json, got 'template'; this device was left out" in shown
+
+
+def test_doctor_finds_the_devices_on_the_broker(announcing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The examination knows the home of such devices, decides its test command on it, and names what is left out."""
+    cli.main(["doctor", "--config", announcing, "--home-assistant", "http://127.0.0.1:9", "--json"])
+    findings = json.loads(capsys.readouterr().out)
+    told = [one["what"] for one in (findings["findings"] if isinstance(findings, dict) else findings)]
+
+    assert any("20 devices in 8 areas" in one for one in told)
+    assert any("'strange_sensor' was left out" in one for one in told)
+
+
+def test_devices_need_a_configuration_that_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without home.zigbee2mqtt and home.discovered there is nothing to hear, and that is said."""
+    assert run("show", "devices", "--config", configure(tmp_path, "")) == 2
+
+    assert "expected home.zigbee2mqtt or home.discovered" in capsys.readouterr().err

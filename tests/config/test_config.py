@@ -197,3 +197,14 @@ def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) 
     for wrong in ("VOICE_RL__DOORS__WYOMING__PROT", "VOICE_RL__MQTT__PORT__X", "VOICE_RL__PORT", "VOICE_RL__DOORS__WYOMING"):
         with pytest.raises(ConfigError, match=wrong):
             load_config(path, environ={wrong: "1"})
+
+
+@pytest.mark.parametrize("key", ["zigbee2mqtt", "discovered"])
+@pytest.mark.parametrize("topic", ["a/#", "+", "a//b", "$SYS", "voice_rl"])
+def test_topics_of_devices_are_checked(tmp_path: Path, key: str, topic: str) -> None:
+    """The base topics of devices hold no wildcards and are not our own."""
+    path = tmp_path / "voice_rl.yaml"
+    path.write_text(f"home: {{{key}: '{topic}'}}")
+
+    with pytest.raises(ConfigError, match=f"home.{key}: expected"):
+        load_config(path, environ={})

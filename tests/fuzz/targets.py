@@ -10,7 +10,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -26,12 +26,14 @@ from voice_rl_plugin.deciding.cases import Case, decide_case, parse_cases
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.action import parse_action
-from voice_rl_plugin.domain.home import EntityState
+from voice_rl_plugin.domain.home import EntityState, Home
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message, check_topic
 from voice_rl_plugin.errors import BrokerError, ConfigError, MessageError, ModelError, StoreError
 from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.homes.last_good import LastGoodHome
+from voice_rl_plugin.homes.merge import merge_sources
+from voice_rl_plugin.homes.mqtt_devices import MqttDevices
 from voice_rl_plugin.homes.statestream import LiveStates
 from voice_rl_plugin.learning.archive import import_archive
 from voice_rl_plugin.learning.models import BASE_FOLDER, ModelStore, read_manifest
@@ -195,6 +197,45 @@ def decide_text(data: bytes) -> None:
 
 
 # Files
+
+
+DEVICE_TOPICS = (
+    *("zigbee2mqtt/bridge/devices", "zigbee2mqtt/bridge/groups", "homeassistant/device/thing/config"),
+    *(f"homeassistant/{one}/thing/config" for one in ("light", "switch", "cover", "fan", "climate", "lock")),
+)
+
+
+def read_devices(data: bytes) -> None:
+    """Have a device announce itself, tell anything, and be told everything; the first line is the announcement, the second the state."""
+    announced, _, state = data[1:].partition(b"\n")
+    devices = MqttDevices(zigbee2mqtt="zigbee2mqtt", discovered="homeassistant")
+    with contextlib.suppress(MessageError):
+        devices.on_message(DEVICE_TOPICS[(data[0] if data else 0) % len(DEVICE_TOPICS)], announced, now=1.0)
+    home = merge_sources(devices=devices.homes)
+    devices.settle_in(home, takes_commands=True)
+    assert Home.from_mapping(home.to_mapping()) == home
+    for topic in devices.topics:
+        if not set(topic) & set("+#"):
+            check_topic(topic)
+            with contextlib.suppress(MessageError):
+                devices.on_message(topic, state, now=2.0)
+    for one in devices.states.values():
+        json.dumps(one.attributes, allow_nan=False)
+    for entity in home.entities:
+        device = devices.find(entity.id)
+        for line in _DEVICE_LINES[entity.domain] if device is not None else ():
+            for command in device.command(replace(parse_action(line), targets=(entity.id,))) or ():  # type: ignore[union-attr]
+                check_topic(command.topic)
+
+
+_DEVICE_LINES: Mapping[str, tuple[str, ...]] = {
+    "light": ("light.turn_on brightness=128 color_temp_kelvin=3000", "light.turn_off"),
+    "switch": ("switch.turn_on", "switch.turn_off"),
+    "cover": ("cover.open_cover", "cover.close_cover", "cover.stop_cover", "cover.set_cover_position position=30"),
+    "fan": ("fan.turn_on", "fan.turn_off", "fan.set_percentage percentage=40"),
+    "climate": ("climate.turn_on", "climate.turn_off", "climate.set_temperature temperature=21", "climate.set_hvac_mode hvac_mode=heat"),
+    "lock": ("lock.lock", "lock.unlock"),
+}
 
 
 def read_home(data: bytes) -> None:
@@ -364,6 +405,23 @@ def _model_archives() -> tuple[bytes, ...]:
     return (*packed, buffer.getvalue())
 
 
+def _announcements() -> tuple[bytes, ...]:
+    """Return what devices announce, one of each kind, each with a state."""
+    from tests.homes.announced import CONFIGS, DEVICES, GROUPS  # noqa: PLC0415
+
+    state = _json(
+        {"state": "ON", "brightness": 100, "color": {"x": 0.3, "y": 0.3}, "position": 40, "fan_mode": "low", "system_mode": "heat"}
+    )
+    rows = [one for one in json.loads(DEVICES) if one["definition"] is not None]
+    found = [bytes([0]) + _json([{**one, "options": None, "endpoints": None}]) + b"\n" + state for one in rows]
+    found.append(bytes([1]) + _json(json.loads(GROUPS)))
+    for topic, config in CONFIGS.items():
+        domain = topic.split("/")[1]
+        place = [index for index, one in enumerate(DEVICE_TOPICS) if f"/{domain}/" in one]
+        found += [bytes([index]) + _json(config) + b"\n" + state for index in place]
+    return tuple(found)
+
+
 def targets() -> tuple[Target, ...]:
     """Return all targets."""
     home = (ROOT / "examples" / "home.en.yaml").read_bytes()
@@ -378,6 +436,7 @@ def targets() -> tuple[Target, ...]:
         Target(name="loop", run=_Loop(), seeds=tuple(loop), weight=1.5),
         Target(name="topics", run=read_topic, seeds=(b"reply/here", b"a/+/b", "灯/1".encode()), weight=0.3),
         Target(name="states", run=read_state, seeds=(b"light/lamp/state\non\nlight/lamp/brightness\n128", b"a/b/last_changed\n2026-11-23T20:00:00+00:00")),
+        Target(name="devices", run=read_devices, seeds=_announcements(), weight=2.0),
         Target(name="words", run=read_words, seeds=tuple(one.encode() for one in _SENTENCES), weight=2.0),
         Target(name="decisions", run=decide_text, seeds=tuple(one.encode() for one in _SENTENCES), weight=1.5),
         Target(name="home", run=read_home, seeds=(b"\0" + home[:3000], b"\0" + small_home, b"\1" + small_home)),

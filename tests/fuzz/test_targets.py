@@ -29,7 +29,8 @@ VALUES = st.recursive(
 KEYS = (
     "text id language area device_id satellite_id session_id user at decision_id verdict correction choice step ok error version name aliases "
     "floors areas entities satellites files gate metrics abilities attributes supported_color_modes supported_features members state say want "
-    "want_any after group mqtt port host models path decision utterance previous states actions service targets data"
+    "want_any after group mqtt port host models path decision utterance previous states actions service targets data ieee_address friendly_name definition exposes features property access "
+    "value_max value_on command_topic state_topic platform schema payload_on modes position_open brightness_scale"
 ).split()
 
 

@@ -104,6 +104,8 @@ def expected_effect(action: Action, entity_id: str, before: EntityState | None) 
     """
     domain, _, verb = action.service.partition(".")
     entity_domain = entity_id.partition(".")[0]
+    if action.service in ("cover.open_cover", "cover.close_cover"):
+        return Effect(tests=(_moving_test(action.service, before),), before=before)
     if action.service in _VALUES:
         return Effect(tests=(_value_in(_VALUES[action.service]),), before=before)
     if verb == "toggle":
@@ -264,6 +266,18 @@ def _hue_test(wanted: tuple[int, int, int]) -> Test:
     return is_near
 
 
+def _moving_test(service: str, before: EntityState | None) -> Test:
+    """Return what shows that a cover opens or closes: the word, or a position on the way there."""
+    start = _number(before.attributes.get("current_position")) if before is not None else None
+    sign = 1 if service == "cover.open_cover" else -1
+
+    def is_there_or_moving(state: EntityState) -> bool:
+        seen = _number(state.attributes.get("current_position"))
+        return state.value in _VALUES[service] or (start is not None and seen is not None and (seen - start) * sign > 0)
+
+    return is_there_or_moving
+
+
 def _position_test(wanted: float | None, before: EntityState | None) -> Test:
     start = _number(before.attributes.get("current_position")) if before is not None else None
 
@@ -275,6 +289,8 @@ def _position_test(wanted: float | None, before: EntityState | None) -> Test:
             return True
         if start is None:
             return state.value in ("opening", "closing")
+        if seen is not None and (seen - start) * (wanted - start) > 0:
+            return True  # on its way, as devices tell that have no word for it
         return state.value == ("opening" if wanted > start else "closing")
 
     return is_there_or_moving

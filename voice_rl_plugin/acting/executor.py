@@ -23,6 +23,8 @@ class OutgoingMessage:
     topic: str
     payload: Mapping[str, Any]
     """Encoded as JSON by the broker's side."""
+    body: bytes | None = None
+    """What is published in place of the payload: a device's own words."""
     is_repeatable: bool
     """Whether it may be published a second time after a crash: true for absolute settings, false for toggles, steps and risky actions."""
 
@@ -37,7 +39,10 @@ class Settlement:
     failed_targets: tuple[str, ...] = ()
     """Entity ids, or services without an entity, that did not answer or were refused."""
     error: str | None = None
-    """`no_answer`, `unseen`, `unreachable`, `expired`, `state_unknown`, `not_allowed`, `bad_topic`, or the words of the result."""
+    """`no_answer`, `unseen`, `unreachable`, `unavailable`, `unable`, `expired`, `state_unknown`, `not_allowed`, `bad_topic`, or the words of
+    the result."""
+    blind_targets: tuple[str, ...] = ()
+    """Entity ids of devices that were told, and that never tell whether it worked."""
     speech: str | None = None
     """What Home Assistant answered to a sentence that was handed over to it."""
     settled_at: float = 0.0

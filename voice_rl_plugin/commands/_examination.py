@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from voice_rl_plugin import __version__
+from voice_rl_plugin.commands._devices import devices_of, learn_devices
 from voice_rl_plugin.commands._findings import Finding, check_home, check_risky, check_satellites, check_secrets
 from voice_rl_plugin.commands._line import Line, LoginRefusedError
 from voice_rl_plugin.commands._search import addresses_of, find_brokers, find_home_assistant, places_of
@@ -98,12 +99,16 @@ def _look_at_broker(config: Config, wishes: _Wishes) -> Iterator[Finding]:
     prefix = config.mqtt.prefix
     topics = [f"{prefix}/{one}" for one in ("status", "health", "home", "decision", "say", "error")]
     try:
-        with Line(config.mqtt, [*topics, device_topic(config.doors.discovery_prefix, prefix=prefix)]) as line:
+        devices = devices_of(config)
+        with Line(config.mqtt, [*topics, device_topic(config.doors.discovery_prefix, prefix=prefix), *devices.topics]) as line:
             found = line.retained()
             yield Finding(check="broker", level="ok", what=f"{config.mqtt.host}:{config.mqtt.port} hears and speaks")
             yield from _look_at_daemon(config, found)
             yield from _look_at_home_assistant(config, wishes)
-            home, findings = _home_of(config, found.get(f"{prefix}/home"))
+            left_out = learn_devices(devices, found)
+            home, findings = _home_of(config, found.get(f"{prefix}/home"), devices.homes)
+            fix = "correct what announces it, or name it in home.file; docs/homes.md says what can be read"
+            findings += [Finding(check="devices", level="note", what=one, fix=fix) for one in left_out]
             yield from findings
             yield from _look_at_home(config, home)
             if not wishes.is_silent:
@@ -186,7 +191,7 @@ def _look_at_home_assistant(config: Config, wishes: _Wishes) -> Iterator[Finding
         yield Finding(check="home assistant", level="note", what=what, fix="name it with --home-assistant URL, if there is one")
 
 
-def _home_of(config: Config, published: bytes | None) -> tuple[Home, list[Finding]]:
+def _home_of(config: Config, published: bytes | None, devices: Sequence[Home] = ()) -> tuple[Home, list[Finding]]:
     """Return the home as the daemon would know it now, and what cannot be read of it."""
     findings, kept = [], config.store.path
     file = registry = topic = None
@@ -207,7 +212,7 @@ def _home_of(config: Config, published: bytes | None) -> tuple[Home, list[Findin
     except MessageError as error:
         fix = "correct what publishes it; examples/home_assistant shows how"
         findings.append(Finding(check="home", level="error", what=f"{config.mqtt.prefix}/home: {error}", fix=fix))
-    return merge_sources(file=file, registry=registry, topic=topic), findings
+    return merge_sources(file=file, registry=registry, topic=topic, devices=devices), findings
 
 
 def _look_at_home(config: Config, home: Home) -> Iterator[Finding]:

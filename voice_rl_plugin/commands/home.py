@@ -4,8 +4,9 @@ A home is named by a file, or by a word:
     file             home.file of the configuration
     home-assistant   what Home Assistant says now, asked over its WebSocket
     topic            what came on <prefix>/home last, as the daemon has kept it
+    devices          what announces itself over MQTT now: zigbee2mqtt and discovery
     last             what the daemon knew last of all sources together
-    now              file, home-assistant and topic together, as the daemon would merge them now
+    now              file, home-assistant, topic and devices together, as the daemon would merge them now
 """
 
 import argparse
@@ -19,15 +20,17 @@ from voice_rl_plugin.errors import ConfigError
 from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.homes.last_good import LAST_GOOD_HOME, TOPIC_HOME
 from voice_rl_plugin.homes.merge import merge_sources
+from voice_rl_plugin.homes.mqtt_devices import MqttDevices
 
-WORDS = ("file", "home-assistant", "topic", "last", "now")
+WORDS = ("file", "home-assistant", "topic", "devices", "last", "now")
 _SOURCES = """homes:
   FILE             a home file
   file             home.file of the configuration
   home-assistant   what Home Assistant says now, asked over its WebSocket
   topic            what came on <prefix>/home last, as the daemon has kept it
+  devices          what announces itself over MQTT now: home.zigbee2mqtt and home.discovered
   last             what the daemon knew last, of all sources together
-  now              file, home-assistant and topic together, as the daemon would merge them now
+  now              file, home-assistant, topic and devices together, as the daemon would merge them now
 
 """
 
@@ -90,6 +93,9 @@ def run_show(args: argparse.Namespace) -> int:
         print(f"satellite {satellite.id} in {satellite.area or 'no area'}")
     for finding in find_doubts(home):
         print(f"! {finding}")
+    if args.home in ("devices", "now"):
+        for line in _left_out(args.config):
+            print(f"! {line}")
     if len(home.entities) < len(whole.entities):
         print(f"{len(whole.entities) - len(home.entities)} entities are not exposed; --all shows them")
     return 0
@@ -117,6 +123,7 @@ def find_home(name: str, *, config: str | None) -> Home:
     Raises:
         ConfigError: there is no such home, or the configuration does not say where it is.
         LinkError: Home Assistant cannot be asked.
+        BrokerError: the devices cannot be heard.
     """
     if name not in WORDS:
         return load_home(Path(name))
@@ -134,20 +141,39 @@ def find_home(name: str, *, config: str | None) -> Home:
         from voice_rl_plugin.homes.home_assistant import read_home  # noqa: PLC0415 - an optional extra
 
         return read_home(settings.home)
+    if name == "devices":
+        if settings.home.zigbee2mqtt is None and settings.home.discovered is None:
+            raise ConfigError("home: devices: expected home.zigbee2mqtt or home.discovered in the configuration, which has neither")
+        return merge_sources(devices=_devices(config)[0].homes)
     if name in ("topic", "last"):
         path = kept / {"topic": TOPIC_HOME, "last": LAST_GOOD_HOME}[name]
         if not path.exists():
             raise ConfigError(f"home: {name}: the daemon has kept none at {path} yet; run it once, or name another home")
         return load_home(path)
-    if settings.home.file is None and settings.home.home_assistant is None and not (kept / TOPIC_HOME).exists():
+    named = (settings.home.file, settings.home.home_assistant, settings.home.zigbee2mqtt, settings.home.discovered)
+    if all(one is None for one in named) and not (kept / TOPIC_HOME).exists():
         raise ConfigError(
-            "home: now: expected home.file or home.home_assistant in the configuration, or a home on the topic; name a home file"
+            "home: now: expected home.file, home.home_assistant, home.zigbee2mqtt or home.discovered in the configuration, or a home on the "
+            "topic; name a home file"
         )
     return merge_sources(
         file=find_home("file", config=config) if settings.home.file is not None else None,
         registry=find_home("home-assistant", config=config) if settings.home.home_assistant is not None else None,
         topic=load_home(kept / TOPIC_HOME) if (kept / TOPIC_HOME).exists() else None,
+        devices=_devices(config)[0].homes,
     )
+
+
+def _devices(config: str | None) -> tuple[MqttDevices, tuple[str, ...]]:
+    """Return the devices on the broker now, and what is left out of them."""
+    from voice_rl_plugin.commands._devices import read_devices  # noqa: PLC0415 - connects
+    from voice_rl_plugin.config import load_config  # noqa: PLC0415
+
+    return read_devices(load_config(config))
+
+
+def _left_out(config: str | None) -> tuple[str, ...]:
+    return _devices(config)[1]
 
 
 def exposed_part(home: Home) -> Home:

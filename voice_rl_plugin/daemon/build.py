@@ -4,13 +4,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voice_rl_plugin.acting.devices import DeviceExecutor
 from voice_rl_plugin.acting.dispatch import DispatchExecutor
 from voice_rl_plugin.acting.services import Allowed, HomeAssistantExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
 from voice_rl_plugin.config import Config, CostsSection, DoorsSection
 from voice_rl_plugin.daemon.core import Daemon
 from voice_rl_plugin.daemon.instance import InstanceLock
-from voice_rl_plugin.daemon.parts import Decider, Door, OnAnswer, Parts
+from voice_rl_plugin.daemon.parts import Decider, Door, OnAccepted, OnAnswer, Parts
 from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.watchdog import Watchdog
 from voice_rl_plugin.deciding.memory import Memory
@@ -19,6 +20,7 @@ from voice_rl_plugin.doors.broker import Broker, PahoBroker
 from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.homes.home_assistant import HomeAssistantSource
+from voice_rl_plugin.homes.mqtt_devices import MqttDevices
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
 from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
@@ -58,8 +60,13 @@ def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watc
         raise
     executor: Executor = ShadowExecutor()
     on_answer: OnAnswer | None = None
+    on_accepted: OnAccepted | None = None
+    devices = MqttDevices(zigbee2mqtt=config.home.zigbee2mqtt, discovered=config.home.discovered, own_prefix=config.mqtt.prefix)
     if config.dispatch.executor == "dispatch":
         executor = DispatchExecutor(prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
+        if devices.is_listening:
+            executor = teller = _device_executor(config, devices)
+            on_accepted = teller.on_accepted
     elif config.dispatch.executor == "home_assistant" and source is not None:
         allowed = Allowed(domains=frozenset(config.dispatch.domains), guarded=config.dispatch.guarded)
         executor = caller = HomeAssistantExecutor(source, allowed=allowed, prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
@@ -78,6 +85,8 @@ def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watc
             file_home=file_home,
             home_assistant=source,
             on_answer=on_answer,
+            on_accepted=on_accepted,
+            devices=devices,
             watchdog=watchdog,
             lock=lock,
         )
@@ -99,6 +108,13 @@ def make_doors(settings: DoorsSection) -> "tuple[Callable[[Callable[[Request], N
             f"doors.wyoming: expected the package {error.name!r}, which is not installed; run: pip install 'voice-rl-plugin[wyoming]'"
         ) from error
     return (lambda ask: WyomingDoor(settings.wyoming, ask=ask, too_late=lambda language: sentence("expired", language)),)
+
+
+def _device_executor(config: Config, devices: MqttDevices) -> DeviceExecutor:
+    allowed = Allowed(domains=frozenset(config.dispatch.domains), guarded=config.dispatch.guarded)
+    return DeviceExecutor(
+        devices, allowed=allowed, exposed=devices.exposed, prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s
+    )
 
 
 def load_policy(folder: Path) -> "Policy":

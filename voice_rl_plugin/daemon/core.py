@@ -35,6 +35,7 @@ from voice_rl_plugin.daemon.training import IDLE, Training
 from voice_rl_plugin.daemon.upkeep import DAY_S, StoreHealth, Upkeep
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import Heard
+from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Message
@@ -42,6 +43,7 @@ from voice_rl_plugin.doors.discovery import device_payload, device_topic, encode
 from voice_rl_plugin.doors.request import Answer, Request
 from voice_rl_plugin.errors import BrokerError, LinkError, MessageError, StoreError, VoiceRlError
 from voice_rl_plugin.homes.home_assistant import Answered, HomeLearned, LinkLost, LinkUp, News, StatesSeen, Trouble
+from voice_rl_plugin.homes.merge import renamed_ids
 from voice_rl_plugin.homes.statestream import StateChange
 from voice_rl_plugin.learning.attribution import Context, UndoWatch
 
@@ -61,6 +63,11 @@ NOTICE_S = 1.0
 """A new problem, or something dropped, is on the health topic this soon."""
 WEEK_S = 7 * 86400.0
 STORE_RETRY_S = 1.0
+FIRST_QUESTION_S = 2.0
+"""What devices keep retained has come by then; who has told nothing is asked."""
+QUESTION_S = 0.25
+DEVICES_WAIT_S = 1.0
+"""While devices go on announcing themselves, the home is made anew this often."""
 MAX_DEFERRED = 15
 """Unacknowledged messages while the store cannot be written; the broker sends at most 20 at a time."""
 MAX_JOBS = 100
@@ -88,6 +95,7 @@ class Daemon:
             file_home=parts.file_home,
             risky=frozenset(config.safety.risky),
             has_registry=parts.home_assistant is not None,
+            devices=parts.devices,
         )
         self._conversations = Conversations()
         self._brain = Brain(
@@ -106,6 +114,7 @@ class Daemon:
             counters=counters,
             mode=mode,
             clock=self._clock,
+            on_accepted=parts.on_accepted,
         )
         self._decisions = Decisions(
             brain=self._brain,
@@ -185,6 +194,7 @@ class Daemon:
         self._connections = 0
         self._metrics_at = self._looked_at = self._noticed_at = float("-inf")
         self._troubles: tuple[Any, ...] = ()
+        self._devices_since = self._question_at = float("inf")
         self._stop = threading.Event()
         self.is_ready = threading.Event()
         """Set once the daemon was announced on the broker."""
@@ -225,6 +235,7 @@ class Daemon:
             self._outlet.guard(self._surroundings.keep)
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
         self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
+        self._broker.subscribe(self._surroundings.devices.topics)
         self._broker.subscribe([BROKER_DROPPED], is_optional=True)
         self._broker.start()
         if self._home_assistant is not None:
@@ -261,6 +272,9 @@ class Daemon:
         for _ in range(len(self._jobs)):  # what comes meanwhile waits, so that no door keeps the loop from the broker
             job, argument = self._jobs.popleft()
             self._outlet.guard(lambda job=job, argument=argument: job(argument))  # type: ignore[misc]
+        self._follow_devices(is_idle=is_idle)
+        if is_idle:
+            self._ask_devices()
         self._execution.tick()
         self._execution.keep_marks(is_idle=is_idle)
         if self._execution.deadline is None:
@@ -345,6 +359,12 @@ class Daemon:
         if topic == BROKER_DROPPED:
             self._announcement.take_broker_dropped(message.payload)
             return
+        if self._surroundings.devices.owns(topic):
+            self._take_device_message(message)
+            return
+        self._follow_devices(is_idle=True)  # who speaks now knows what has just been announced
+        if not topic.startswith(f"{self._outlet.prefix}/") and topic not in self._hermes.topics:
+            return  # of a device that is gone, whose topic the broker still gives us
         key = topic.removeprefix(f"{self._outlet.prefix}/")
         if message.is_retained and key != "home":
             self.counters.count("retained_ignored")
@@ -431,6 +451,7 @@ class Daemon:
             self.counters.count("stale")
             return
         language = request.language
+        self._follow_devices(is_idle=True)
         request.late_answer = Answer(text=sentence("busy", language))
         try:
             with self._outlet.replies.about(request, nothing=sentence("nothing", language), failed=sentence("failed", language)):
@@ -564,13 +585,46 @@ class Daemon:
         if not self._surroundings.take_registry(news.home):
             self._announce()
             return
-        here, before = ({one.id for one in home.exposed} for home in (self._surroundings.home, former))
-        gone = before - here - news.renamed.keys()
-        _LOGGER.info("the home has changed: %d devices came, %d went, %d were renamed", len(here - before), len(gone), len(news.renamed))
-        for entity_id in self._brain.remembered_targets & (gone | news.renamed.keys()):
-            what = f"is {news.renamed[entity_id]} now" if entity_id in news.renamed else "is gone, or not exposed any more"
-            self._outlet.note(f"{entity_id} {what}: what was learned by heart about it is not done any more; see voice-rl memory list")
+        self._note_changes(former, renamed=news.renamed)
         self._use_home()
+
+    def _note_changes(self, former: Home, *, renamed: Mapping[str, str]) -> None:
+        """Tell what came and went, and what was learned by heart about it."""
+        here, before = ({one.id for one in home.exposed} for home in (self._surroundings.home, former))
+        gone = before - here - renamed.keys()
+        _LOGGER.info("the home has changed: %d devices came, %d went, %d were renamed", len(here - before), len(gone), len(renamed))
+        for entity_id in self._brain.remembered_targets & (gone | renamed.keys()):
+            what = f"is {renamed[entity_id]} now" if entity_id in renamed else "is gone, or not exposed any more"
+            self._outlet.note(f"{entity_id} {what}: what was learned by heart about it is not done any more; see voice-rl memory list")
+
+    def _take_device_message(self, message: Message) -> None:
+        changes = self._surroundings.take_device_message(message, now=self._clock.now())
+        for complaint in self._surroundings.devices.take_complaints():
+            self._outlet.report(MessageError(complaint), message.topic)
+        for change in changes:
+            if change.after is None:
+                continue
+            self._execution.take_state(change.entity_id, change.after)
+            if not message.is_retained:
+                self._look_for_undo(change)
+
+    def _follow_devices(self, *, is_idle: bool) -> None:
+        """Take the devices that announced themselves, once they have all spoken or have spoken for long enough."""
+        devices = self._surroundings.devices
+        if not devices.is_changed:
+            return
+        mono = self._clock.mono()
+        self._devices_since = min(self._devices_since, mono)
+        if not is_idle and mono - self._devices_since < DEVICES_WAIT_S:
+            return
+        self._devices_since = float("inf")
+        self._question_at = mono + FIRST_QUESTION_S
+        former = self._surroundings.home
+        self._surroundings.take_devices()
+        devices.is_changed = False
+        self._broker.subscribe(devices.topics)
+        self._note_changes(former, renamed=renamed_ids(former, self._surroundings.home))
+        self._outlet.guard(self._use_home)
 
     def _take_state(self, message: Message) -> None:
         change = self._surroundings.take_state(message, now=self._clock.now())
@@ -593,6 +647,16 @@ class Daemon:
             self.counters.count("undone")
             self._outlet.tell_event("undo", exchange.decision)
             self._feedback.learn(undo, exchange.decision, is_memorable=False)
+
+    def _ask_devices(self) -> None:
+        """Ask one device for its state after the other, where nothing was told: radio networks are slow."""
+        mono = self._clock.mono()
+        if mono < self._question_at or not self._broker.is_connected:
+            return
+        self._question_at = mono + QUESTION_S
+        question = self._surroundings.devices.take_question()
+        if question is not None:
+            self._outlet.guard(lambda: self._outlet.publish(question.topic, question.payload))
 
     def _take_home_assistant_status(self, message: Message) -> None:
         if message.is_retained:

@@ -16,6 +16,7 @@ from voice_rl_plugin.daemon.clock import SteadyClock
 from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
+from voice_rl_plugin.daemon.parts import OnAccepted
 from voice_rl_plugin.daemon.speech import names_of, sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.deciding.safety import any_risky
@@ -32,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 
 TAKEN_BACK_KEPT = 256
 
-_SAID_AS_IS = ("no_answer", "unseen", "unreachable", "not_allowed", "expired", "state_unknown")
+_SAID_AS_IS = ("no_answer", "unseen", "unreachable", "unavailable", "unable", "not_allowed", "expired", "state_unknown")
 """Errors of a settlement that have a sentence of their own."""
 WYOMING_INTENT = "wyoming_intent"
 """The executor of what Home Assistant does itself, as our answer to it."""
@@ -76,8 +77,10 @@ class Execution:
         counters: Counters,
         mode: LearningMode,
         clock: SteadyClock,
+        on_accepted: OnAccepted | None = None,
     ) -> None:
         self._executor = executor
+        self._on_accepted = on_accepted
         self._broker = broker
         self._store = store
         self._surroundings = surroundings
@@ -315,8 +318,12 @@ class Execution:
                 self.take_result(
                     native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error="refused by the broker")
                 )
-            elif not self._is_open(sending.decision_id):
-                self._note_done(sending.decision_id)
+            else:
+                if not self._is_open(sending.decision_id):
+                    self._note_done(sending.decision_id)
+                if self._on_accepted is not None:
+                    step = int(sending.message.payload["step"])
+                    self.take(self._on_accepted(decision_id=sending.decision_id, step=step, now=self._clock.now()))
         self._outbox.extendleft(reversed(again))
 
     def _is_open(self, decision_id: str) -> bool:
@@ -340,7 +347,8 @@ class Execution:
         if left_s <= 0.0:
             self._counters.count("unsent")
             return True
-        ticket = self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
+        message = sending.message
+        ticket = self._outlet.publish(message.topic, message.payload if message.body is None else message.body, expires_s=left_s)
         if ticket:
             self._under_way[ticket] = sending
         return bool(ticket)
@@ -369,7 +377,8 @@ class Execution:
             return
         if settlement.is_success:
             self._counters.count("executed")
-            self._outlet.say(settlement.speech or done, decision)
+            told = names_of(settlement.blind_targets, self._surroundings.home, decision.language)
+            self._outlet.say(settlement.speech or (sentence("told", decision.language, names=told) if told else done), decision)
             return
         self._counters.count("failed")
         self._outlet.tell_event("failed", decision)

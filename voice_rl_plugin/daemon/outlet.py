@@ -40,9 +40,9 @@ class Outlet:
         """Return the last problems, oldest first."""
         return tuple(self._problems)
 
-    def publish(self, topic: str, payload: Mapping[str, Any], *, expires_s: float | None = None) -> int:
+    def publish(self, topic: str, payload: Mapping[str, Any] | bytes, *, expires_s: float | None = None) -> int:
         """Publish on a whole topic; return the ticket of the publication, 0 without a connection."""
-        return self._broker.publish(topic, native.encode(payload), expires_s=expires_s)
+        return self._broker.publish(topic, payload if isinstance(payload, bytes) else native.encode(payload), expires_s=expires_s)
 
     def check_response(self, message: Message) -> None:
         """Check where an answer is wanted.

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors.broker import Broker
 from voice_rl_plugin.homes.home_assistant import News
+from voice_rl_plugin.homes.mqtt_devices import MqttDevices
 from voice_rl_plugin.learning.store import ExperienceStore
 
 if TYPE_CHECKING:  # the policy would load onnxruntime for every command
@@ -78,6 +79,13 @@ class OnAnswer(Protocol):
         """Return what it brought."""
 
 
+class OnAccepted(Protocol):
+    """Takes that the broker has a message of a step, in the loop's thread."""
+
+    def __call__(self, *, decision_id: str, step: int, now: float) -> Progress:
+        """Return what it brought."""
+
+
 class Door(Protocol):
     """A door with a thread of its own."""
 
@@ -107,6 +115,10 @@ class Parts:
     """Where it is asked over its WebSocket."""
     on_answer: OnAnswer | None = None
     """Of the executor that calls services there."""
+    on_accepted: OnAccepted | None = None
+    """Of the executor that tells devices themselves."""
+    devices: MqttDevices = field(default_factory=MqttDevices)
+    """Devices that are MQTT themselves; none unless the configuration says where."""
     clock: Callable[[], float] = time.time
     """Unix seconds."""
     monotonic: Callable[[], float] = time.monotonic

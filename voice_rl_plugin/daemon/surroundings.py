@@ -7,6 +7,7 @@ from voice_rl_plugin.domain.home import EntityState, Home, States
 from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.homes.last_good import LAST_GOOD_HOME, REGISTRY_HOME, TOPIC_HOME, LastGoodHome
 from voice_rl_plugin.homes.merge import merge_sources
+from voice_rl_plugin.homes.mqtt_devices import MqttDevices
 from voice_rl_plugin.homes.statestream import LiveStates, StateChange
 
 
@@ -19,10 +20,18 @@ class Surroundings:
         file_home: the home file's, which wins over the others.
         risky: entity ids that the configuration calls risky.
         has_registry: whether Home Assistant is asked over its WebSocket; what it told last holds until it answers.
+        devices: those that are MQTT themselves.
     """
 
     def __init__(
-        self, folder: Path, *, states_topic: str, file_home: Home | None, risky: frozenset[str], has_registry: bool = False
+        self,
+        folder: Path,
+        *,
+        states_topic: str,
+        file_home: Home | None,
+        risky: frozenset[str],
+        has_registry: bool = False,
+        devices: MqttDevices | None = None,
     ) -> None:
         self._file_home = file_home
         self._risky = risky
@@ -33,6 +42,7 @@ class Surroundings:
         self._topic_home = self._kept_topic_home.load()
         self._live = LiveStates(base=states_topic)
         self._known: dict[str, EntityState] = {}
+        self.devices = devices if devices is not None else MqttDevices()
         self._told: set[str] = set()
         """Entities whose states come over the WebSocket: what the topics say of them is left out."""
         self.home = self._merged()
@@ -40,7 +50,7 @@ class Surroundings:
     @property
     def states(self) -> States:
         """Return the states that are known, the live ones before those of the home file."""
-        return {**self.home.initial_states, **self._known}
+        return {**self.home.initial_states, **self.devices.states, **self._known}
 
     def take_home(self, home: Home) -> None:
         """Take what came on the home topic."""
@@ -54,6 +64,15 @@ class Surroundings:
         self._registry_home = home
         self.home = self._merged()
         return True
+
+    def take_devices(self) -> None:
+        """Take the devices that are MQTT themselves as they are announced now."""
+        self.home = self._merged()
+
+    def take_device_message(self, message: Message, *, now: float) -> tuple[StateChange, ...]:
+        """Take what a device announces or tells; return the changes of states that nobody else tells."""
+        changes = self.devices.on_message(message.topic, message.payload, now=now, is_retained=message.is_retained)
+        return tuple(one for one in changes if one.entity_id not in self._known)
 
     def keep(self) -> None:
         """Write the home down, for the next start and for the trainer.
@@ -109,7 +128,8 @@ class Surroundings:
         return any(one.id in states and states[one.id].value == "playing" for one in players)
 
     def _merged(self) -> Home:
-        home = merge_sources(file=self._file_home, registry=self._registry_home, topic=self._topic_home)
-        if not self._risky:
-            return home
-        return replace(home, entities=tuple(replace(one, risky=True) if one.id in self._risky else one for one in home.entities))
+        home = merge_sources(file=self._file_home, registry=self._registry_home, topic=self._topic_home, devices=self.devices.homes)
+        if self._risky:
+            home = replace(home, entities=tuple(replace(one, risky=True) if one.id in self._risky else one for one in home.entities))
+        self.devices.settle_in(home, takes_commands=self._registry_home is None and self._topic_home is None)
+        return home

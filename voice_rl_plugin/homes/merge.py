@@ -7,7 +7,7 @@ a file may hide what Home Assistant exposes, but not expose what it hides. Annou
 neither by its WebSocket nor on the home topic; where there is one they only complete what it knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from voice_rl_plugin.domain.home import Area, Entity, Floor, Home, Satellite, usual_abilities
@@ -26,7 +26,7 @@ def merge_sources(
     """
     known = merge_homes([one for one in (file, registry, topic) if one is not None])
     if registry is None and topic is None:
-        return merge_homes([one for one in (file, *devices) if one is not None])
+        return merge_homes([one for one in (file, *(_in_areas_of(known, home) for home in devices)) if one is not None])
     unique_ids = {one.unique_id for one in known.entities if one.unique_id}
     completing = [
         replace(
@@ -45,6 +45,24 @@ def merge_sources(
     return merge_homes([known, *completing])
 
 
+def renamed_ids(former: Home, home: Home) -> Mapping[str, str]:
+    """Return new entity ids by old ones, of entities whose unique id says that they are the same."""
+    by_unique = {one.unique_id: one.id for one in home.entities if one.unique_id and one.id not in former.entity_by_id}
+    return {one.id: by_unique[one.unique_id] for one in former.entities if one.id not in home.entity_by_id and one.unique_id in by_unique}
+
+
+def _in_areas_of(known: Home, home: Home) -> Home:
+    """Return the home of devices in the areas of a stronger one, where those are called as its own."""
+    same = {area.id: found.id for area in home.areas if (found := known.find_area(area.name)) is not None and found.id != area.id}
+    if not same:
+        return home
+    return replace(
+        home,
+        areas=tuple(one for one in home.areas if one.id not in same),
+        entities=tuple(replace(one, area=same.get(one.area or "", one.area)) for one in home.entities),
+    )
+
+
 def merge_homes(homes: Sequence[Home]) -> Home:
     """Return the union of homes.
 
@@ -61,6 +79,8 @@ def merge_homes(homes: Sequence[Home]) -> Home:
     entities: dict[str, Entity] = {}
     satellites: dict[str, Satellite] = {}
     id_by_unique: dict[str, str] = {}
+    called_otherwise: dict[str, str] = {}
+    """What a weaker source calls an entity of a stronger one."""
     for home in homes:
         for floor in home.floors:
             floors.setdefault(floor.id, floor)
@@ -73,6 +93,8 @@ def merge_homes(homes: Sequence[Home]) -> Home:
             )
         for entity in home.entities:
             same_id = entity.id if entity.id in entities else id_by_unique.get(entity.unique_id or "", entity.id)
+            if same_id != entity.id:
+                called_otherwise[entity.id] = same_id
             known = entities.get(same_id)
             entities[same_id] = entity if known is None else _complete(known, entity)
             if entities[same_id].unique_id:
@@ -92,9 +114,16 @@ def merge_homes(homes: Sequence[Home]) -> Home:
         language=homes[0].language,
         floors=tuple(floors.values()),
         areas=tuple(areas.values()),
-        entities=tuple(entities.values()),
+        entities=tuple(_with_members(one, called_otherwise) for one in entities.values()),
         satellites=tuple(satellites.values()),
     )
+
+
+def _with_members(entity: Entity, called_otherwise: Mapping[str, str]) -> Entity:
+    """Return a group with its members under the ids that they have now."""
+    if called_otherwise.keys().isdisjoint(entity.members):
+        return entity
+    return replace(entity, members=tuple(called_otherwise.get(one, one) for one in entity.members))
 
 
 def _complete(strong: Entity, weak: Entity) -> Entity:
