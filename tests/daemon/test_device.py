@@ -210,6 +210,15 @@ def test_model_is_installed_and_rolled_back_on_the_page(start_house: StartHouse)
     assert offered == expected | {"canary": None, "shadow": None}
 
 
+def test_update_entity_is_told_only_what_it_takes(house: House, home_assistant: HomeAssistant) -> None:
+    """Home Assistant refuses an update's whole message for one key that it does not know; the trial and the shadow stay out of it."""
+    told = house.watcher.wait_topic("voice_rl/model")
+    shown = json.loads(home_assistant.state("model"))
+
+    assert {"canary", "shadow"} < set(told)
+    assert shown == {key: told[key] for key in ("installed_version", "latest_version", "in_progress", "release_summary")}
+
+
 def test_model_is_being_installed_while_it_loads(tmp_path: Path) -> None:
     """While a new champion loads, and no longer, an installation is under way."""
     models = FakeModels(tmp_path / "models")
