@@ -26,6 +26,7 @@ FILE_NAME = "voice_rl.yaml"
 MQTT_VERSIONS = ("auto", "5", "3.1.1")
 EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
+DISCOVERY_LANGUAGES = ("en", "zh")
 _LARGEST = 1e15
 
 
@@ -117,6 +118,16 @@ class DoorsSection:
 
     freshness_s: float = 5.0
     """An older command is not executed, and that is said."""
+    rate_per_s: float = 5.0
+    """Commands, and as many confirmations, that one satellite, session or area may send a second in the long run; more are dropped and counted."""
+    burst: int = 20
+    """So many at once are always taken."""
+    discovery: bool = True
+    """Whether Home Assistant is shown a device with this program's buttons, switches and sensors."""
+    discovery_prefix: str = "homeassistant"
+    """Home Assistant's own discovery prefix."""
+    discovery_language: str = "en"
+    """Of the names on the device page: `en` or `zh`."""
     wyoming: WyomingSection = field(default_factory=WyomingSection)
     hermes: HermesSection = field(default_factory=HermesSection)
 
@@ -184,6 +195,8 @@ class StoreSection:
     """Where decisions, rewards and memory are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "store")
+    retention_days: float | None = 365.0
+    """Decisions are erased when they are older; what they taught the memory stays. Empty keeps them for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,6 +420,10 @@ def _check(config: Config, where: str) -> None:
     _check_range(mqtt.queue_size, 10, 1_000_000, f"{where}: mqtt.queue_size")
     _check_range(mqtt.max_payload_bytes, 1024, 64 * 1_048_576, f"{where}: mqtt.max_payload_bytes")
     _check_range(config.doors.freshness_s, 0.1, 600, f"{where}: doors.freshness_s")
+    _check_range(config.doors.rate_per_s, 0.1, 1_000_000, f"{where}: doors.rate_per_s")
+    _check_range(config.doors.burst, 1, 1_000_000, f"{where}: doors.burst")
+    if config.store.retention_days is not None:
+        _check_range(config.store.retention_days, 1.0, 36_500.0, f"{where}: store.retention_days")
     wyoming = config.doors.wyoming
     _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
     if not wyoming.host or wyoming.host != wyoming.host.strip():
@@ -415,18 +432,20 @@ def _check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: doors.wyoming.advertise: nobody else reaches {wyoming.host}; set doors.wyoming.host to this machine's address or 0.0.0.0"
         )
-    if not mqtt.prefix or set(mqtt.prefix) & set("+#\0") or "" in mqtt.prefix.split("/") or mqtt.prefix.startswith("$"):
-        raise ConfigError(f"{where}: mqtt.prefix: expected a topic without wildcards or empty levels, got {mqtt.prefix!r}")
+    for key, prefix in (("mqtt.prefix", mqtt.prefix), ("doors.discovery_prefix", config.doors.discovery_prefix)):
+        if not prefix or set(prefix) & set("+#\0") or "" in prefix.split("/") or prefix.startswith("$"):
+            raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
         raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
-    _check_home_assistant(config, where)
+    _check_choice(config.doors.discovery_language, DISCOVERY_LANGUAGES, f"{where}: doors.discovery_language")
     _check_range(config.learning.canary_decisions, 0, 100_000, f"{where}: learning.canary_decisions")
     _check_range(config.learning.canary_least, 1, 100_000, f"{where}: learning.canary_least")
     _check_range(config.learning.canary_level, 0.0001, 0.5, f"{where}: learning.canary_level")
     _check_range(config.learning.shadow_questions_per_hour, 0, 60, f"{where}: learning.shadow_questions_per_hour")
+    _check_home_assistant(config, where)
     for key, cost in (("wrong", config.costs.wrong), ("ask", config.costs.ask), ("missed", config.costs.missed)):
         if cost is not None:
             _check_range(cost, 0.0, 100.0, f"{where}: costs.{key}")

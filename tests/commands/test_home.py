@@ -5,23 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.homes.replay import Player, load, playing
-from tests.homes.test_home_assistant import shift
+from tests.homes.replay import Player, playing
 from voice_rl_plugin import cli
 
 FILE = """\
 areas: [{id: kitchen, name: Kitchen}]
 entities: [{id: light.counter_bar, name: My Bar, area: kitchen}, {id: light.shed, name: Shed}]
 """
-
-
-@pytest.fixture
-def asked() -> Player:
-    """Return a Home Assistant that answers one command, as it was recorded."""
-    lines = load("home_assistant_2026_11.jsonl")
-    kinds = [line.get("message", {}).get("type") for line in lines]
-    start, end = kinds.index("config/floor_registry/list"), kinds.index("subscribe_entities")
-    return Player([*lines[:5], *(shift(line, 6) for line in lines[start:end])])
 
 
 def configure(folder: Path, text: str) -> str:

@@ -66,6 +66,9 @@ def test_environment_overrides_the_file(tmp_path: Path) -> None:
         ("mqtt: {cert_file: a}", "both or neither"),
         ("safety: {risky: lock.a}", "expected a list of texts"),
         ("doors: {freshness_s: 0}", "doors.freshness_s"),
+        ("doors: {discovery: maybe}", "doors.discovery: expected true or false"),
+        ("doors: {discovery_prefix: 'a/+'}", "doors.discovery_prefix: expected a topic without wildcards"),
+        ("doors: {discovery_language: fr}", "doors.discovery_language: expected one of en, zh"),
         ("costs: {wrong: -1}", "costs.wrong"),
         ("doors: {wyoming: true}", "doors.wyoming: expected a mapping"),
         ("doors: {wyoming: {prot: 1}}", "doors.wyoming: unknown key 'prot'; did you mean 'port'"),
@@ -130,6 +133,19 @@ def test_shown_settings_are_read_back(tmp_path: Path, capsys: pytest.CaptureFixt
     assert isinstance(load_config(write(tmp_path, shown), environ={}), Config)
 
 
+def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
+    """Nothing beyond the house is switched on by default; a service that does not exist is an error with the nearest one."""
+    path = tmp_path / "voice_rl.yaml"
+    path.write_text("beyond: {services: [phone.call, search.weather]}\n")
+
+    assert Config().beyond.services == ()
+    assert load_config(path, environ={}).beyond.services == ("phone.call", "search.weather")
+    assert load_config(path, environ={}).to_mapping()["beyond"] == {"services": ["phone.call", "search.weather"]}
+    path.write_text("beyond: {services: [phone.cal]}\n")
+    with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
+        load_config(path, environ={})
+
+
 HOME_ASSISTANT = "home: {home_assistant: 'http://ha.local:8123', token_file: /run/token}\n"
 
 
@@ -168,19 +184,6 @@ def test_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
     for section in (HomeSection(token_file=file), HomeSection(token_file=tmp_path / "none"), HomeSection()):
         with pytest.raises(ConfigError, match="token"):
             read_token(section)
-
-
-def test_beyond_is_off_until_it_is_named(tmp_path: Path) -> None:
-    """Nothing beyond the house is switched on by default; a service that does not exist is an error with the nearest one."""
-    path = tmp_path / "voice_rl.yaml"
-    path.write_text("beyond: {services: [phone.call, search.weather]}\n")
-
-    assert Config().beyond.services == ()
-    assert load_config(path, environ={}).beyond.services == ("phone.call", "search.weather")
-    assert load_config(path, environ={}).to_mapping()["beyond"] == {"services": ["phone.call", "search.weather"]}
-    path.write_text("beyond: {services: [phone.cal]}\n")
-    with pytest.raises(ConfigError, match=r"beyond\.services: unknown service 'phone\.cal'; did you mean 'phone\.call'"):
-        load_config(path, environ={})
 
 
 def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) -> None:

@@ -63,6 +63,19 @@ class FakeModels:
         """Return all names."""
         return tuple(self.names)
 
+    def made_at(self, version: str) -> float:
+        """Return that nothing of the home is in it."""
+        del version
+        return float("inf")
+
+    def newer_than(self, version: str) -> tuple[str, ...]:
+        """Return the names after one; all have passed."""
+        return tuple(self.names[self.names.index(version) + 1 :] if version in self.names else ())
+
+    def summary(self, version: str) -> str:
+        """Return a line about a name."""
+        return f"all about {version}"
+
     def promote(self, version: str, *, at: float) -> None:
         """Make a name the champion."""
         del at
@@ -193,7 +206,8 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
 
         def start(*, home: Home | None = HOME, before: Callable[[Watcher], None] | None = None, names: tuple[str, ...] = ("base",),
                   mode: str = "on", trainer: str = "voice-rl-train", is_shadow: bool = False, in_shadow: str | None = None,
-                  wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, parts: dict[str, Any] | None = None, **learning: Any) -> House:  # fmt: skip
+                  wyoming: WyomingSection | None = None, hermes: HermesSection | None = None, parts: dict[str, Any] | None = None,
+                  doors: DoorsSection | None = None, **learning: Any) -> House:  # fmt: skip
             if not servers:
                 servers.append(stack.enter_context(running_mosquitto(tmp_path)))
             server = servers[0]
@@ -205,7 +219,8 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
                 mqtt=MqttSection(port=server.port),
                 store=StoreSection(path=tmp_path / "store"),
                 models=ModelsSection(path=tmp_path / "models"),
-                doors=DoorsSection(wyoming=wyoming or WyomingSection(), hermes=hermes or HermesSection()),
+                doors=doors
+                or DoorsSection(rate_per_s=1000.0, burst=1000, wyoming=wyoming or WyomingSection(), hermes=hermes or HermesSection()),
                 learning=LearningSection(mode=mode, trainer=trainer, **learning),
             )
             models = FakeModels(config.models.path)

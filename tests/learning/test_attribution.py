@@ -138,6 +138,17 @@ def test_what_is_no_undo(action: Action, changes: Any) -> None:
     assert play(action, *changes) == [None] * (len(changes) - 1)
 
 
+def test_undo_of_a_lamp_that_tells_its_colour_in_many_messages() -> None:
+    """Brightness, colour and effect come in messages of their own after each state: that is one change, and no flapping."""
+    colour = dict.fromkeys(("brightness", "color_temp_kelvin", "hs_color", "rgb_color", "xy_color", "effect"), 1)
+    dark = [(0.2 + 0.002 * n, state("off", **dict(list(colour.items())[n:]))) for n in range(len(colour) + 1)]
+    bright = [(6.0 + 0.002 * n, state("on", **dict(list(colour.items())[:n]))) for n in range(len(colour) + 1)]
+
+    undone = play(LAMP_OFF, state("on", **colour), *dark, *bright)
+
+    assert [one.verdict for one in undone if one] == ["undo"]
+
+
 def test_undo_by_an_automation_is_none_and_by_a_person_is_named() -> None:
     """Home Assistant's context tells who: an automation does not count, a person is named."""
     changes = [state("off"), (0.2, state("on")), (6.0, state("off"))]

@@ -49,6 +49,27 @@ def test_add_writes_a_version_that_verifies(store: ModelStore) -> None:
     assert not list(store.path.glob(".staging-*"))
 
 
+def test_newer_versions_are_those_that_passed(store: ModelStore) -> None:
+    """Only what was made later and passed its gate is newer; a version that is not there is as old as the base."""
+    store.add(make_folder(store.path.parent / "n2"), manifest_of("v2", gate={"passed": False, "failed_gate": "golden"}))
+    store.add(make_folder(store.path.parent / "n3"), manifest_of("v3"))
+    (store.path / "v3" / MANIFEST).touch()
+
+    assert store.newer_than(BASE) == ("v1", "v3")
+    assert store.newer_than("v1") == ("v3",)
+    assert store.newer_than("v3") == ()
+    assert store.newer_than("gone") == ("v1", "v3")
+
+
+def test_summary_says_what_a_version_was_made_of(store: ModelStore) -> None:
+    """One line for the update entity: labels, parent, gate; nothing for a version that cannot be read."""
+    store.add(make_folder(store.path.parent / "n2"), manifest_of("v2", metrics={"labels": 132}, parent="v1", gate={"passed": False}))
+
+    assert store.summary("v2") == "learned from 132 labels of this home, after v1; the gate was not passed"
+    assert store.summary("v1") == "after base; the gate was passed"
+    assert (store.summary(BASE), store.summary("v9")) == ("the shipped model", "")
+
+
 def test_champion_is_the_base_until_one_is_promoted(store: ModelStore) -> None:
     """Promote, promote, roll back, roll back: and then there is nothing to roll back to."""
     assert store.champion().name == "shipped"

@@ -1,4 +1,5 @@
 """The houses of the daemon's tests, for those of its security."""
 
-from tests.daemon.conftest import house as house
-from tests.daemon.conftest import start_house as start_house
+from tests.daemon.conftest import house, start_house
+
+__all__ = ["house", "start_house"]

@@ -10,10 +10,10 @@ A home is named by a file, or by a word:
 
 import argparse
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from voice_rl_plugin.commands._findings import check_home
 from voice_rl_plugin.domain.home import Entity, Home
 from voice_rl_plugin.errors import ConfigError
 from voice_rl_plugin.homes.file import load_home
@@ -157,20 +157,7 @@ def exposed_part(home: Home) -> Home:
 
 def find_doubts(home: Home) -> tuple[str, ...]:
     """Return what will make the daemon ask or refuse more often than needed."""
-    doubts = []
-    names = Counter((entity.area, entity.name.casefold()) for entity in home.exposed)
-    for (area, name), count in names.items():
-        if count > 1:
-            doubts.append(f"{count} entities in {area or 'no area'} are called {name!r}: it will have to ask each time")
-    doubts += [f"{entity.id} has no area: it is found by its name only" for entity in home.exposed if entity.area is None]
-    doubts += [f"{one.id} has no area: 'here' will mean nothing to it" for one in home.satellites if one.area is None]
-    doubts += [
-        f"{entity.id} has the member {member}, which is not in this home"
-        for entity in home.entities
-        for member in entity.members
-        if member not in home.entity_by_id
-    ]
-    return tuple(doubts)
+    return tuple(one.what for one in check_home(home))
 
 
 def compare_homes(old: Home, new: Home) -> tuple[list[str], list[str], dict[str, list[str]]]:

@@ -54,6 +54,7 @@ class Brain:
         self._home = home
         self._memory = Memory(parts.store.load_memory(), parts.store.load_aliases())
         self._policy: Policy | None = None
+        self._trained_at = float("inf")
         self._decider: Decider | None = None
         self._canary = Canary(parts.config.learning, store=parts.store, trial=parts.models.trial)
         self._shadow = Shadow(
@@ -70,14 +71,25 @@ class Brain:
         return self._policy.version if self._policy is not None else None
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        """Return all versions in the model store, oldest first."""
-        return self._models.versions()
+    def trained_at(self) -> float:
+        """Return when the model that decides was made, in Unix seconds; infinite for the shipped one, which never knew this home."""
+        return self._trained_at
 
     @property
-    def remembered_targets(self) -> frozenset[str]:
-        """Return the entities that something was learned by heart about."""
-        return frozenset(target for entry in self._memory.entries for action in entry.actions for target in action.targets)
+    def latest_version(self) -> str:
+        """Return the newest version that passed its gate and was not taken back by its trial, or the one that decides."""
+        installed, trial = self.version or self._models.champion_version(), self.trial
+        failed = trial.version if trial is not None and trial.state == "rolled_back" else None
+        return (installed, *(one for one in self._models.newer_than(installed) if one != failed))[-1]
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a new champion is being loaded."""
+        return self._watch.is_loading
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of."""
+        return self._models.summary(version)
 
     @property
     def trial(self) -> CanaryReport | None:
@@ -89,6 +101,11 @@ class Brain:
         """Return what came of the challenger in shadow, if there is one."""
         return self._shadow.tally
 
+    @property
+    def remembered_targets(self) -> frozenset[str]:
+        """Return the entities that something was learned by heart about."""
+        return frozenset(target for entry in self._memory.entries for action in entry.actions for target in action.targets)
+
     def load(self) -> None:
         """Load the champion at the start; a missing model is a problem, not an end."""
         try:
@@ -96,6 +113,9 @@ class Brain:
         except ModelError as error:
             _LOGGER.error("no model: %s", error)  # noqa: TRY400 - the message says it all
             self._outlet.note(f"no model: {error}")
+            return
+        if (champion := self._models.champion_version()) != self.version:
+            self._outlet.note(f"the champion {champion} does not verify; {self.version} decides instead, see the log")
 
     def look_for_champion(self) -> None:
         """Begin to load another champion when there is one."""
@@ -297,7 +317,10 @@ class Brain:
         if request.verb == "rollback":
             self._models.rollback(at=now)
         else:
-            self._models.promote(request.version or self._models.versions()[-1], at=now)
+            version = request.version or self.latest_version
+            if request.version is None and version == self._models.champion_version():
+                raise ModelError(f"model/set: {version} is the newest that passed its gate, and in use; there is nothing to install")
+            self._models.promote(version, at=now)
         self._watch.check()
 
     def _use(self, policy: "Policy") -> None:
@@ -306,6 +329,7 @@ class Brain:
         else:
             self._decider.set_policy(policy)
         self._policy = policy
+        self._trained_at = self._models.made_at(policy.version)
 
     def _roll_back_quietly(self, now: float) -> None:
         self._models.rollback(at=now)

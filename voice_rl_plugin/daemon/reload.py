@@ -29,8 +29,14 @@ class Models(Protocol):
     def champion_version(self) -> str:
         """Return the version that the pointer names."""
 
-    def versions(self) -> tuple[str, ...]:
-        """Return all versions, oldest first."""
+    def newer_than(self, version: str) -> tuple[str, ...]:
+        """Return the versions made after one that passed their gate, oldest first."""
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of."""
+
+    def made_at(self, version: str) -> float:
+        """Return when a version was made, in Unix seconds."""
 
     def promote(self, version: str, *, at: float) -> None:
         """Make a version the champion."""
@@ -79,6 +85,8 @@ class ModelWatch:
         self._on_loaded = on_loaded
         self._signature = self._stat()
         self._thread: threading.Thread | None = None
+        self.is_loading = False
+        """Whether a new champion is being loaded."""
 
     def load_now(self, *, at: float) -> "Policy":
         """Load the champion at the start; one that does not load is rolled back, so that it cannot keep the daemon from starting.
@@ -109,6 +117,7 @@ class ModelWatch:
         signature = self._stat()
         if signature != self._signature:
             self._signature = signature
+            self.is_loading = True
             self._thread = threading.Thread(target=self._reload, name="model-reload", daemon=True)
             self._thread.start()
 
@@ -127,6 +136,7 @@ class ModelWatch:
         except Exception as error:
             _LOGGER.exception("a model could not be loaded")
             loaded = Loaded(policy=None, folder=folder, error=f"{type(error).__name__}: {error}")
+        self.is_loading = False
         self._on_loaded(loaded)
 
     def _stat(self) -> tuple[int, int, int] | None:

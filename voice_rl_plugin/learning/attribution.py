@@ -23,6 +23,8 @@ ATTRIBUTE_WITHIN_S = 30.0
 """A bare yes or no is about something this recent."""
 BOUNCE_S = 1.0
 """A change back faster than this is a device that bounces: a person has to see, and to reach for it."""
+BURST_S = 0.25
+"""A coloured lamp tells state, brightness and colour in a message each; what comes within this time is one change."""
 FLAPPING_WITHIN_S = 60.0
 FLAPPING_CHANGES = 5
 """An entity with more changes than this in FLAPPING_WITHIN_S flaps: an automation, a sensor, a loose contact."""
@@ -258,7 +260,8 @@ class UndoWatch:
 
     def _count_change(self, entity_id: str, at: float) -> int:
         times = self._changes.setdefault(entity_id, deque(maxlen=FLAPPING_CHANGES + 1))
-        times.append(at)
+        if not times or at - times[-1] > BURST_S:
+            times.append(at)
         return sum(1 for time in times if at - time <= FLAPPING_WITHIN_S)
 
     def _settle(self, decision: Decision) -> None:

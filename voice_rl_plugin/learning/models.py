@@ -287,6 +287,13 @@ class ModelStore:
         """Read the manifest of a version, unverified."""
         return read_manifest(self.folder(version))
 
+    def made_at(self, version: str) -> float:
+        """Return when a version was made, in Unix seconds; infinite for the shipped one and where nobody knows: it holds nothing of this home."""
+        try:
+            return float("inf") if version == BASE else self.manifest(version).created_at
+        except ModelError:
+            return float("inf")
+
     def verify(self, version: str) -> Manifest:
         """Check every byte of a version.
 
@@ -454,6 +461,24 @@ class ModelStore:
         except OSError as error:
             raise ModelError(f"{self.path / CHALLENGER}: cannot be written: {error.strerror}") from error
 
+    def newer_than(self, version: str) -> tuple[str, ...]:
+        """Return the versions made after one that passed their gate, oldest first; they are not verified."""
+        made = self.versions()
+        later = made[made.index(version) + 1 :] if version in made else made[1:]
+        return tuple(one for one in later if self._has_passed_gate(one))
+
+    def summary(self, version: str) -> str:
+        """Return in one line what a version was made of; empty when its manifest cannot be read."""
+        try:
+            manifest = self.manifest(version)
+        except ModelError:
+            return ""
+        if version == BASE:
+            return "the shipped model"
+        labels = manifest.metrics.get("labels")
+        made_of = f"learned from {labels} labels of this home, " if isinstance(labels, int) else ""
+        return f"{made_of}after {manifest.parent or BASE}; the gate was {'' if manifest.has_passed_gate else 'not '}passed"
+
     def rollback(self, *, at: float) -> str:
         """Make the former champion the champion again and return its version.
 
@@ -472,6 +497,12 @@ class ModelStore:
             self._write_pointer(version, previous, at)
             return str(version)
         raise ModelError(f"models: nothing to roll back to; {pointer['version']} is the first champion")
+
+    def _has_passed_gate(self, version: str) -> bool:
+        try:
+            return self.manifest(version).has_passed_gate
+        except ModelError:
+            return False
 
     def _staging(self) -> "_Staging":
         try:
