@@ -18,7 +18,7 @@ from tests.home_assistant.lab import Lab
 from tests.home_assistant.satellite import FakeSatellite
 from tests.home_assistant.test_component import AGENT, EXPOSED, TELLS, add_by_hand
 from tests.mosquitto import Watcher
-from voice_rl_plugin.config import Config, DispatchSection, HomeSection, ModelsSection, MqttSection, StoreSection
+from voice_rl_plugin.config import Config, DispatchSection, DoorsSection, HomeSection, ModelsSection, MqttSection, StoreSection
 from voice_rl_plugin.daemon import build_daemon
 
 CALLS = 50
@@ -68,6 +68,7 @@ def running_daemon(lab: Lab, folder: Path, executor: str) -> Iterator[Watcher]:
         Config(
             mqtt=MqttSection(port=lab.broker.port, client_id=f"voice_rl_{executor}"),
             home=linked if executor == "home_assistant" else HomeSection(),
+            doors=DoorsSection(rate_per_s=100, burst=200),  # nobody speaks as fast as a measurement
             dispatch=DispatchSection(executor=executor),
             store=StoreSection(path=folder / "store"),
             models=ModelsSection(path=folder / "models"),
