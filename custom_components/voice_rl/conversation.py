@@ -61,15 +61,19 @@ class VoiceRlAgent(conversation.ConversationEntity):
         return MATCH_ALL
 
     async def async_added_to_hass(self) -> None:
-        """Listen for answers."""
+        """Listen for answers.
+
+        With QoS 0: Home Assistant's connection would hold the next question back for 40 ms behind its acknowledgement of the last answer
+        (Nagle's algorithm), and an answer that is lost is said after ANSWER_S all the same.
+        """
         await super().async_added_to_hass()
         topic = f"{self._prefix}/answer"
-        self.async_on_remove(await mqtt.async_subscribe(self.hass, topic, self._take_answer, qos=1))
+        self.async_on_remove(await mqtt.async_subscribe(self.hass, topic, self._take_answer, qos=0))
         if _on_subscribed is None:
             self._can_hear.set()
             return
         self.async_on_remove(mqtt.async_subscribe_connection_status(self.hass, self._take_connection))
-        self.async_on_remove(_on_subscribed(self.hass, topic, 1, self._can_hear.set))
+        self.async_on_remove(_on_subscribed(self.hass, topic, 0, self._can_hear.set))
 
     async def _async_handle_message(
         self, user_input: conversation.ConversationInput, chat_log: conversation.ChatLog

@@ -54,6 +54,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield one
 
 
+@pytest.fixture(autouse=True)
+def quiet(lab: Lab) -> None:
+    """Begin each test with everything off."""
+    for entity_id in ("light.counter_bar", "light.ceiling", "light.desk_lamp", "light.bedside", "switch.kettle"):
+        lab.devices.press(entity_id.partition(".")[2], "OFF")
+        lab.wait_state(entity_id, "off")
+    lab.devices.commands.clear()
+
+
 def furnish(lab: Lab, satellite: FakeSatellite) -> None:
     """Give the home floors, aliases, a label and a satellite, as a person would on the pages of Home Assistant."""
     lab.wait_state("switch.kettle", "off")

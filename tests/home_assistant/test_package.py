@@ -12,15 +12,6 @@ from tests.home_assistant.lab import Lab
 GUARDED = "automation.voice_rl_locks_garages_and_gates"
 
 
-@pytest.fixture(autouse=True)
-def quiet(lab: Lab) -> None:
-    """Begin with the lights off."""
-    for key in ("counter_bar", "ceiling", "desk_lamp", "bedside"):
-        lab.devices.press(key, "OFF")
-        lab.wait_state(f"light.{key}", "off")
-    lab.devices.commands.clear()
-
-
 @pytest.fixture(scope="module")
 def told_home(lab: Lab) -> None:
     """Have the home told once more, since the devices came after the start."""
