@@ -16,7 +16,7 @@ from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
-from voice_rl_plugin.doors.broker import BrokerCounts, Message, check_topic
+from voice_rl_plugin.doors.broker import BrokerCounts, Delivery, Message, check_topic
 from voice_rl_plugin.errors import BrokerError
 
 
@@ -84,6 +84,9 @@ class FakeBroker:
         self.unacked: dict[tuple[int, int], Message] = {}
         self.is_taken_over = False
         self.problems: list[str] = []
+        self.deliveries: list[Delivery] = []
+        self.lag_s = 0.0
+        self._ticket = 0
         self._queue: queue.Queue[Message | None] = queue.Queue()
         self._queue_size = queue_size
         self._max_payload_bytes = max_payload_bytes
@@ -94,8 +97,14 @@ class FakeBroker:
         """Whether it was started."""
         return self.connections > 0
 
-    def subscribe(self, topics: Sequence[str]) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+        return self._queue.qsize()
+
+    def subscribe(self, topics: Sequence[str], *, is_optional: bool = False) -> None:
         """Subscribe; retained messages come at once."""
+        del is_optional
         for topic in topics:
             if topic not in self.topics:
                 self.topics.append(topic)
@@ -132,17 +141,24 @@ class FakeBroker:
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expires_s: float | None = None, correlation: bytes | None = None
-    ) -> bool:
-        """Publish to the hub."""
+    ) -> int:
+        """Publish to the hub, which accepts at once."""
         del expires_s
         check_topic(topic)
         if len(payload) > self._max_payload_bytes:
             raise BrokerError(f"expected at most {self._max_payload_bytes} bytes on {topic}, got {len(payload)}")
         if not self.is_connected:
             self.counts.unsent += 1
-            return False
+            return 0
+        self._ticket += 1
+        self.deliveries.append(Delivery(ticket=self._ticket, outcome="accepted"))
         self.hub.publish(Published(topic=topic, payload=payload, retain=retain, correlation=correlation))
-        return True
+        return self._ticket
+
+    def take_deliveries(self) -> tuple[Delivery, ...]:
+        """Return what became of publications since the last call."""
+        taken, self.deliveries = tuple(self.deliveries), []
+        return taken
 
     def take_problems(self) -> tuple[str, ...]:
         """Return what was refused since the last call."""

@@ -54,6 +54,13 @@ class Mosquitto:
             self._process.wait(DEADLINE_S)
             self._process = None
 
+    def kill(self) -> None:
+        """Kill it with SIGKILL: it saves nothing more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
 
 @contextlib.contextmanager
 def running_mosquitto(folder: Path, *, extra: str = "") -> Iterator[Mosquitto]:

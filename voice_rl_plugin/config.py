@@ -118,6 +118,10 @@ class DoorsSection:
 
     freshness_s: float = 5.0
     """An older command is not executed, and that is said."""
+    rate_per_s: float = 5.0
+    """Commands, and as many confirmations, that one satellite, session or area may send a second in the long run; more are dropped and counted."""
+    burst: int = 20
+    """So many at once are always taken."""
     discovery: bool = True
     """Whether Home Assistant is shown a device with this program's buttons, switches and sensors."""
     discovery_prefix: str = "homeassistant"
@@ -191,6 +195,8 @@ class StoreSection:
     """Where decisions, rewards and memory are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "store")
+    retention_days: float | None = 365.0
+    """Decisions are erased when they are older; what they taught the memory stays. Empty keeps them for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +420,10 @@ def _check(config: Config, where: str) -> None:
     _check_range(mqtt.queue_size, 10, 1_000_000, f"{where}: mqtt.queue_size")
     _check_range(mqtt.max_payload_bytes, 1024, 64 * 1_048_576, f"{where}: mqtt.max_payload_bytes")
     _check_range(config.doors.freshness_s, 0.1, 600, f"{where}: doors.freshness_s")
+    _check_range(config.doors.rate_per_s, 0.1, 1_000_000, f"{where}: doors.rate_per_s")
+    _check_range(config.doors.burst, 1, 1_000_000, f"{where}: doors.burst")
+    if config.store.retention_days is not None:
+        _check_range(config.store.retention_days, 1.0, 36_500.0, f"{where}: store.retention_days")
     wyoming = config.doors.wyoming
     _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
     if not wyoming.host or wyoming.host != wyoming.host.strip():

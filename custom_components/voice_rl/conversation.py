@@ -28,7 +28,7 @@ from .const import ANSWER_S, CONF_PREFIX, DOMAIN, sentence
 _LOGGER = logging.getLogger(__name__)
 
 _TAKES_SATELLITE = "satellite_id" in inspect.signature(conversation.async_converse).parameters
-"""Since 2025.10."""
+"""Since 2025.10 at the latest."""
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry, async_add_entities: AddEntitiesCallback) -> None:  # noqa: ARG001

@@ -1,6 +1,7 @@
 """The Home Assistant executor: what it may call, in which order, and when it believes that something was done."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class FakeCaller:
         self.sent: list[Mapping[str, Any]] = []
         self.is_connected = True
         self.is_broken = False
+        self.version: tuple[int, ...] = (2026, 11)
 
     def send(self, command: Mapping[str, Any]) -> int:
         """Keep a command."""
@@ -222,6 +224,19 @@ def test_results_from_the_broker_are_not_ours(executor: HomeAssistantExecutor) -
     assert executor.on_result(decision_id="d1", step=1, is_ok=True, now=NOW) == Progress()
 
 
+def test_what_is_not_home_assistants_goes_on_the_action_topics(executor: HomeAssistantExecutor, caller: FakeCaller) -> None:
+    """A call or a route is published for who does it, and its result comes from the broker; the light beside it is called."""
+    progress = executor.start(decide("navigation.route destination=home", "light.turn_on light.a"), states={"light.a": OFF}, now=NOW)
+    forged = executor.on_result(decision_id="d1", step=2, is_ok=True, now=NOW)
+    executor.on_result(decision_id="d1", step=1, is_ok=True, now=NOW)
+    answer(executor, 1)
+
+    assert [one.topic for one in progress.messages] == ["voice_rl/action/navigation/route"]
+    assert [one["service"] for one in caller.sent] == ["turn_on"]
+    assert forged == Progress()
+    assert only(executor.on_state("light.a", ON, now=NOW + 0.1)).is_success
+
+
 def handed(executor: HomeAssistantExecutor, *lines: str) -> Progress:
     """Hand a sentence over to Home Assistant."""
     return executor.start(decide(*lines), states={}, now=NOW)
@@ -238,6 +253,21 @@ def test_intent_is_handed_to_home_assistants_agent(
     settlement = only(answer(executor, 1, result=result))
     assert caller.sent == [{"type": "conversation/process", "text": "x", "language": "en", "agent_id": "conversation.home_assistant"}]
     assert (settlement.is_success, settlement.speech) == (is_success, "Sunny.")
+
+
+@pytest.mark.parametrize(
+    ("version", "place"), [((2026, 11), {"device_id": "d", "satellite_id": "assist_satellite.k"}), ((2025, 4), {}), ((), {})]
+)
+def test_agent_is_told_where_it_was_said(
+    executor: HomeAssistantExecutor, caller: FakeCaller, version: tuple[int, ...], place: dict[str, str]
+) -> None:
+    """A timer rings where it was asked for, where Home Assistant's version takes that."""
+    caller.version = version
+    decision = decide("intent.HassStartTimer")
+    utterance = replace(decision.utterance, device_id="d", satellite_id="assist_satellite.k")
+    executor.start(replace(decision, utterance=utterance), states={}, now=NOW)
+
+    assert {key: value for key, value in caller.sent[0].items() if key.endswith("_id") and key != "agent_id"} == place
 
 
 @pytest.mark.parametrize("result", [None, 5, {}, {"response": 5}])

@@ -116,6 +116,9 @@ def test_mqtt_times_both_and_leaves_nothing(tmp_path: Path, capsys: pytest.Captu
     assert code == 0
     assert row["lost"] == 0
     assert 0 < row["echo_median_ms"] < row["daemon_median_ms"]
+    assert 0 < row["kept_median_ms"] < row["daemon_median_ms"]
+    assert row["row_bytes"] > 500
+    assert 0 < row["daemon_per_s"] < row["kept_per_s"]
     assert row["daemon_median_ms"] > row["decision_median_ms"] > 0
     assert row["cold_start_s"] > 0
     assert left == []
@@ -123,7 +126,7 @@ def test_mqtt_times_both_and_leaves_nothing(tmp_path: Path, capsys: pytest.Captu
 
 def test_mqtt_without_a_broker_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is not there is one line and exit code 2."""
-    monkeypatch.setattr("voice_rl_plugin.commands._bench_mqtt.START_S", 0.3)
+    monkeypatch.setattr("voice_rl_plugin.commands._bench_lab.START_S", 0.3)
 
     assert main(["bench", "mqtt", "--host", "127.0.0.1", "--port", "1", "--commands", "1"]) == 2
     assert "no broker at 127.0.0.1:1" in capsys.readouterr().err

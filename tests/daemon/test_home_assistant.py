@@ -29,6 +29,7 @@ class FakeSource:
         self.sent: queue.Queue[Mapping[str, Any]] = queue.Queue()
         self.is_connected = True
         self.home = HOME
+        self.version = (2026, 11)
         self._news: queue.Queue[News] = queue.Queue()
         self._wake: Callable[[], None] = lambda: None
         self._number = 0

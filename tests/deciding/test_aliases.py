@@ -129,23 +129,24 @@ def test_taught_name_works_in_other_sentences(language: str, text: str, expected
 
 
 @pytest.mark.parametrize(
-    ("language", "text", "outcome", "code"),
+    ("language", "text"),
     [
-        ("en", "play beauty and the beast", "act", "forwarded"),
-        ("en", "what a beast of a day", "reject", "chat"),
-        ("en", "i watched beauty and the beast last night", "clarify", "ambiguous"),
-        ("en", "don't turn on the beast", "reject", "prohibition"),
-        ("zh", "别开小太阳", "reject", "prohibition"),
-        ("zh", "今天小太阳真大", "reject", "chat"),
+        ("en", "play beauty and the beast"),
+        ("en", "what a beast of a day"),
+        ("en", "i watched beauty and the beast last night"),
+        ("en", "don't turn on the beast"),
+        ("zh", "别开小太阳"),
+        ("zh", "今天小太阳真大"),
     ],
 )
-def test_near_misses_are_not_the_name(language: str, text: str, outcome: str, code: str) -> None:
+def test_near_misses_are_not_the_name(language: str, text: str) -> None:
     """A title, talk and a prohibition stay what they are, as if the name had never been taught."""
     decision = decide(decider(language, BEAST, SUN), text)
     before = decide(decider(language), text)
 
-    assert (decision.outcome, decision.reason_code) == (outcome, code)
+    assert (decision.outcome == "act") == (before.outcome == "act")
     assert lines(decision) == lines(before)
+    assert not {target for action in decision.actions for target in action.targets}
 
 
 def test_contested_name_asks() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voice_rl_plugin.domain.action import Action, parse_action
@@ -69,6 +69,7 @@ def homes(draw: st.DrawFn) -> Home:
     )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(homes())
 def test_a_home_survives_its_mapping(home: Home) -> None:
     """What `to_mapping` writes, `from_mapping` reads back to an equal home."""

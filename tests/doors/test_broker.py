@@ -1,6 +1,5 @@
 """The broker contract, for the fake and for the real one on a real mosquitto; then what only the network can show."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -75,17 +74,17 @@ def receive(broker: Broker, topic: str | None = None) -> Message:
 
 
 def connect(broker: Broker) -> None:
-    """Start and wait until both connections stand."""
+    """Start and wait until both connections stand; both at once wake `receive`, so that no message is taken."""
     broker.start()
     deadline = time.monotonic() + DEADLINE_S
     while not broker.is_connected:
         assert time.monotonic() < deadline
-        threading.Event().wait(0.005)  # not receive(): it would take the first message
+        assert broker.receive(0.05) is None
 
 
-def until(condition: Callable[[], bool], broker: Broker) -> None:
+def until(condition: Callable[[], bool], broker: Broker, *, deadline_s: float = DEADLINE_S) -> None:
     """Serve the queue until something holds."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < deadline
         broker.receive(0.02)
@@ -199,7 +198,7 @@ def test_mosquitto_redelivers_what_was_not_acknowledged(tmp_path: Path) -> None:
 
         assert (again.payload, later.payload, fresh.payload) == (b"open", b"while away", b"fresh")
         assert again.waited_s == later.waited_s == float("inf")
-        assert fresh.waited_s == 0.0
+        assert fresh.waited_s < 0.5
         second.stop()
         watcher.close()
 
@@ -253,10 +252,9 @@ def test_mosquitto_will_says_offline(tmp_path: Path) -> None:
         broker = PahoBroker(MqttSection(port=server.port))
         connect(broker)
         client = broker._speaks._client  # a cable cannot be pulled from outside
+        assert client is not None
         sock = client.socket()
         assert sock is not None
-        client.on_disconnect = None
-        client.reconnect_delay_set(60, 120)
         sock.shutdown(2)  # type: ignore[attr-defined]
 
         message = watcher.wait_for(lambda one: one.topic == "voice_rl/status", "the will")
@@ -293,13 +291,14 @@ def test_mosquitto_wrong_password_is_surfaced(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_mosquitto_second_daemon_is_told(tmp_path: Path) -> None:
-    """A daemon whose client id another one takes knows it."""
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_mosquitto_second_daemon_is_told(tmp_path: Path, version: str) -> None:
+    """A daemon whose client id another one takes knows it: from the broker, or from the other's marks."""
     with running_mosquitto(tmp_path) as server:
-        first, second = PahoBroker(MqttSection(port=server.port)), PahoBroker(MqttSection(port=server.port))
+        first, second = (PahoBroker(MqttSection(port=server.port, version=version)) for _ in range(2))
         connect(first)
         second.start()
-        until(lambda: first.is_taken_over or second.is_taken_over, first)
+        until(lambda: second.receive(0.01) is not None or first.is_taken_over or second.is_taken_over, first, deadline_s=40.0)
 
         assert any("client id" in problem for problem in (*first.take_problems(), *second.take_problems()))
         first.stop()
@@ -334,6 +333,7 @@ def test_mosquitto_queue_overflow_is_counted(tmp_path: Path) -> None:
         deadline = time.monotonic() + DEADLINE_S
         while broker.counts.dropped < 30 and time.monotonic() < deadline:
             watcher.publish("a/1", b"x", qos=0)
+            broker._serve(0.0)  # receive() would make room
 
         assert broker.counts.dropped >= 30
         until(lambda: broker.receive(0.01) is None, broker)

@@ -35,7 +35,7 @@ def assisted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with running_mosquitto(folder) as server:
         household = make_household(folder, server, language=request.param)
         settings = yaml.safe_load(household.config.read_text(encoding="utf-8"))
-        settings["doors"] = {"wyoming": {"enabled": True, "port": port}}
+        settings["doors"] = {"burst": 1000, "wyoming": {"enabled": True, "port": port}}
         household.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
         household.start()
         yield request.param, Assisted(household=household, port=port)

@@ -61,7 +61,7 @@ class Lab:
     def __init__(self, folder: Path, *, packages: tuple[Path, ...] = (), components: tuple[Path, ...] = ()) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.broker = Mosquitto(folder)
+        self.broker = Mosquitto(folder, extra="set_tcp_nodelay true\n")  # as our mosquitto.conf has it
         self.token = ""
         self.version = ""
         self._devices: Devices | None = None

@@ -5,12 +5,13 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHELL = [ROOT / ".ci" / "run", *(ROOT / "scripts" / name for name in ("audit", "check", "test", "venv", "need-mosquitto"))]
+SHELL = [ROOT / ".ci" / "run", *(ROOT / "scripts" / name for name in ("audit", "check", "test", "test-ha", "venv", "need-mosquitto"))]
 
 
 @pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
@@ -77,3 +78,17 @@ def test_venv_with_nothing_changed_returns_at_once(tmp_path: Path) -> None:
     with (tmp_path / "constraints.txt").open("a", encoding="utf-8") as pins:
         pins.write("# changed\n")
     assert installs() == 2
+
+
+@pytest.mark.parametrize("environment", [{"VOICE_RL_HA": "/nowhere/python"}, {"VOICE_RL_HA": "", "HA_CHROOT": "/proc/nowhere"}])
+def test_home_assistant_that_cannot_be_had_is_skipped_with_a_word(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Where no Home Assistant can be found or installed, `make test-ha` says why in one line and ends well."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for name in ("need-home-assistant", "test-ha"):
+        shutil.copy(ROOT / "scripts" / name, scripts / name)
+    clean = os.environ | {"PYTHON": sys.executable, "PATH": "/usr/bin:/bin", "PYENV_ROOT": str(tmp_path)} | environment
+    result = subprocess.run([str(scripts / "test-ha")], env=clean, capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.splitlines()[-1].startswith("the tests against a real Home Assistant are skipped: ")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from voice_rl_plugin.daemon.watchdog import STUCK_S
+
 UNITS = Path(__file__).parents[2] / "examples" / "systemd"
 ANALYZE = shutil.which("systemd-analyze")
 
@@ -28,7 +30,9 @@ def test_daemon_unit_starts_the_daemon_and_does_not_retry_a_wrong_configuration(
     """The unit runs `voice-rl run`, restarts on failure, but not after exit code 2."""
     service = Unit("voice-rl.service")["Service"]
 
-    assert service["Type"] == "exec"
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert float(service["WatchdogSec"]) > STUCK_S
+    assert service["LimitCORE"] == "0"
     assert re.fullmatch(r"\S*/voice-rl run --config /etc/voice_rl/voice_rl.yaml", service["ExecStart"])
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("on-failure", "2")
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows, schema
 from voice_rl_plugin.learning.archive import export_archive, import_archive
 from voice_rl_plugin.learning.reward import PATTERN_CAPS
-from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore, StoredDecision
+from voice_rl_plugin.learning.store import ANSWERED, FILE_NAME, Done, ExperienceStore, StoredDecision
 
 SECRET = "whisper the zanzibar lullaby"
 HAN_SECRET = "打开奶奶的小夜灯"
@@ -178,6 +179,76 @@ def test_open_steps_tell_what_left_and_what_may_have(store: ExperienceStore) -> 
     assert [(one.decision.id, one.step, one.publishing_at) for one in steps] == [("d1", 1, START + 3), ("d1", 2, None)]
     assert steps[1].action == DOOR
     assert store.open_steps(since=START + 1) == ()
+
+
+def test_marks_come_with_the_row_and_go_with_the_next_commit(store: ExperienceStore) -> None:
+    """One commit holds a decision, its marks, and what has left since; an erased decision stops nobody."""
+    store.record_decision(make_decision("a", actions=(LAMP_ON, LAMP_OFF)), publishing_at=START)
+    assert [(step.step, step.publishing_at) for step in store.open_steps(since=0.0)] == [(0, START), (1, START)]
+
+    store.record_decision(
+        make_decision("b"), publishing_at=START + 1, done=[Done(decision_id="a", at=START), Done(decision_id="gone", at=START)]
+    )
+    assert [step.decision.id for step in store.open_steps(since=0.0)] == ["b"]
+    store.mark_all_done([Done(decision_id="b", at=START)])
+    assert store.open_steps(since=0.0) == ()
+
+
+def test_open_steps_hold_the_answer_to_a_question(store: ExperienceStore) -> None:
+    """A question that was answered and not known to have left comes back as what the answer made of it."""
+    choice = Candidate(actions=(OTHER,), probability=0.5, label="the bed lamp")
+    store.record_decision(make_decision("q", outcome="clarify", choices=(choice,), executor="none"))
+    store.record_feedback(make_feedback("q", correction=(OTHER,)))
+    assert store.open_steps(since=0.0) == ()
+
+    store.mark_publishing("q", 0, at=START + 5)
+    (step,) = store.open_steps(since=START + 4)
+    assert (step.action, step.decision.outcome, step.decision.reason_code, step.publishing_at) == (OTHER, "act", ANSWERED, START + 5)
+    assert store.open_steps(since=START + 6) == ()
+
+
+def test_decision_about_knows_the_same_utterance_only(store: ExperienceStore) -> None:
+    """The same words at the same time and place are the same utterance; at another time they are not."""
+    decision = make_decision("a")
+    utterance = replace(decision.utterance, said_at=START)
+    store.record_decision(replace(decision, utterance=utterance))
+
+    assert present(store.decision_about(utterance, now=START + 1)).id == "a"
+    for other in (replace(utterance, said_at=START + 1), replace(utterance, area="hall"), replace(utterance, text="off")):
+        assert store.decision_about(other, now=START + 1) is None
+    assert store.decision_about(utterance, now=START + 700) is None
+
+
+def test_lock_that_stays_is_waited_for_once(tmp_path: Path) -> None:
+    """After one call has waited in vain the next ones fail at once, for a while; then the store works again."""
+    with ExperienceStore(tmp_path / "store", busy_timeout_s=0.6) as store:
+        other = sqlite3.connect(store.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        took_s = []
+        for number in range(2):
+            begun = time.monotonic()
+            with pytest.raises(StoreError, match="locked"):
+                store.record_decision(make_decision(str(number)))
+            took_s.append(time.monotonic() - begun)
+        other.execute("ROLLBACK")
+        other.close()
+
+        assert took_s[1] < 0.4 < took_s[0]
+        assert store.record_decision(make_decision("c"))
+
+
+def test_retention_by_batches_leaves_the_newest_and_the_copies(tmp_path: Path) -> None:
+    """A limit takes the oldest first; a damaged copy goes only when it is older than the retention itself."""
+    with ExperienceStore(tmp_path / "store", clock=lambda: START) as store:
+        for number in range(3):
+            store.record_decision(make_decision(str(number), at=START - 10 + number))
+        copies = [store.path.with_name(f"{store.path.name}.corrupt-{number}") for number in (1, 2)]
+        for copy, at in zip(copies, (START - 5, START), strict=True):
+            copy.write_bytes(b"x")
+            os.utime(copy, (at, at))
+
+        assert [store.apply_retention(keep_s=1.0, limit=2), store.apply_retention(keep_s=1.0, limit=2)] == [2, 1]
+        assert [copy.exists() for copy in copies] == [False, True]
 
 
 def test_remember_once_forgets_after_its_time(store: ExperienceStore) -> None:

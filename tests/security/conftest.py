@@ -1,6 +1,5 @@
 """The houses of the daemon's tests, for those of its security."""
 
-from tests.daemon import conftest as daemon_houses
+from tests.daemon.conftest import house, start_house
 
-house = daemon_houses.house
-start_house = daemon_houses.start_house
+__all__ = ["house", "start_house"]

@@ -84,14 +84,15 @@ def test_another_recipe_is_another_measurement() -> None:
 
 
 def test_the_page_shows_all_rows_and_says_what_follows(line: dict[str, object]) -> None:
-    """Each row stands in the table with its figures; rows that do not beat corrections only are named as such."""
+    """Each row stands in the table with its figures, every other algorithm beside corrections only, and whether one of them wins."""
     page = to_markdown([line], PLAN, command="voice-rl-train measure-learning", date="2026-01-01", picture="p.png")
 
     for row in ROWS:
         if row != PEER or bandit.is_installed():
             assert f"| {row} | 60 |" in page
     assert "## What follows" in page
-    assert "beat corrections only" in page
+    assert f"- {algorithms.NAMES[1]} against corrections only after 60: own phrases unheard " in page
+    assert "beats corrections only" in page
     assert "Forgetting on human text was not measured" in page
 
 

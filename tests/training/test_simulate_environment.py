@@ -11,8 +11,10 @@ from gymnasium.utils.env_checker import check_env
 import voice_rl_training.simulate
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.value import Costs
+from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES, MOST_CANDIDATES
 from voice_rl_training.simulate.environment import ASK, EXTRA_CONTEXT, REJECT, VoiceHome
+from voice_rl_training.simulate.family import Said
 
 COSTS = Costs()
 
@@ -134,12 +136,18 @@ def test_an_episode_ends_after_three_steps() -> None:
 
 
 def test_what_is_risky_waits_for_an_answer() -> None:
-    """Unlocking is masked until a question about it was answered."""
-    env = make()
-    observed = find(env, lambda e: any(any_risky(actions, e.home) for actions in e._options))
-    risky = [place for place, actions in enumerate(env._options) if any_risky(actions, env.home)]
+    """Unlocking is masked until a question about it was answered; then it may be done."""
+    env = make(temper={"answers": 1.0})
+    env.reset(seed=1)
+    lock = next(entity for entity in env.home.exposed if entity.domain == "lock")
+    wanted = (Action(service="lock.unlock", targets=(lock.id,)),)
+    env._said = Said(text=f"unlock the {lock.name.lower()}", area=lock.area, language="en", kind="ordinary", wants=(wanted,))
+    env._read(env._said)
+    place = next(i for i, actions in enumerate(env._options) if any_risky(actions, env.home))
 
-    assert all(observed["mask"][place] == 0 for place in risky)
+    assert env._observe()["mask"][place] == 0
+    assert env.step(np.int64(ASK))[0]["mask"][place] == 1
+    assert env.step(np.int64(place))[1] == 1.0
 
 
 def test_silence_is_no_reward() -> None:

@@ -15,6 +15,7 @@ from voice_rl_plugin.learning.models import BASE_FOLDER
 from voice_rl_plugin.learning.reward import MISSED
 from voice_rl_plugin.learning.store import ExperienceStore
 from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
+from voice_rl_plugin.understanding.text import words_of
 from voice_rl_training.relabel import relabel
 from voice_rl_training.simulate.banks import LANGUAGES, load_bank
 from voice_rl_training.simulate.brain import Brain
@@ -257,3 +258,32 @@ def test_homes_and_families_differ(language: str) -> None:
 
     assert len({home.entities[0].name for home in homes}) == 3
     assert {phrase.heard for phrase in one.own_phrases} != {phrase.heard for phrase in other.own_phrases}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_corrections_teach_names_for_other_sentences(policy: OnnxPolicy, store: ExperienceStore, language: str) -> None:
+    """Each own name is corrected until it is learned; then more commands that were never said are right, and the store keeps the names."""
+    family = family_of(language, 4, 1, Habits())
+    brain = Brain(policy=policy, home=family.home, store=store)
+    house = Household(family, brain, seed="1", temper=Temper(corrects=1.0, in_words=0.0, confirms=0.0, answers=0.0))
+    said = [one for one in family.every_own(Random(3), is_kept=False, frames_a_name=8) if one.kind == "own_name"]
+    others = [one for one in family.every_own(Random(4), is_kept=True, frames_a_name=12) if one.kind == "own_name"]
+
+    def right() -> int:
+        utterances = [Utterance(text=one.text, area=one.area, language=one.language) for one in others]
+        heard = [brain.hear(utterance, states={}, last=None, now=1.0) for utterance in utterances]
+        return sum(one.verdict(what.decision) == "right" for one, what in zip(others, heard, strict=True))
+
+    before = right()
+    for one in said:
+        if one.phrase not in {
+            number for number, own in enumerate(family.own_names, len(family.own_phrases)) if _is_taught(brain, own.name)
+        }:
+            house.interact(one)
+
+    assert right() >= before + 8
+    assert store.load_aliases() == brain.aliases
+
+
+def _is_taught(brain: Brain, name: str) -> bool:
+    return any(set(alias.words.split()) <= set(words_of(name)) for alias in brain.aliases)

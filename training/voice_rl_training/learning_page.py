@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voice_rl_training import algorithms
 from voice_rl_training.measure_learning import (
+    ALIAS_ROW,
     BASE_ROW,
     CORRECTION_RATES,
     CORRECTIONS_ROW,
@@ -27,7 +28,7 @@ from voice_rl_training.measure_learning import (
 from voice_rl_training.simulate.bandit import is_installed
 from voice_rl_training.simulate.play import PEER
 
-NUMBERS = {BASE_ROW: "0", MEMORY_ROW: "1", CORRECTIONS_ROW: "3", "logged_rewards": "4", PEER: "6", ORACLE_ROW: "7"}
+NUMBERS = {BASE_ROW: "0", MEMORY_ROW: "1", ALIAS_ROW: "2", CORRECTIONS_ROW: "3", "logged_rewards": "4", PEER: "6", ORACLE_ROW: "7"}
 """The rows' numbers; the others are 5."""
 _RESAMPLES = 2000
 
@@ -90,13 +91,12 @@ def to_markdown(lines: Sequence[Mapping[str, Any]], plan: Plan, *, command: str,
         "mistakes. All shares are of 100, with the 95 % interval of a bootstrap over households and seeds."
     )
     method = (
-        "Every row but the peer is fitted on the log of the same households, which lived with base and memory, and hears the same held-out "
+        "Every row but the peer is fitted on the log of the same households, which lived with base, memory and aliases, and hears the same held-out "
         f"sentences. Networks are fitted from {plan.least_labels} labels on, and no gate is asked: this is what an algorithm makes, not what would "
         "be promoted. Corrected before: the same words in the same place, after one right correction. Heard and unheard are wordings of the same phrases; own names are heard in other commands than those of the log. Wrong actions "
         "and questions are counted on sentences as the household says them."
     )
     parts = ["# What learning makes of the same interactions", "", made, "", method, ""]
-    parts += ["Row 2, aliases, is not among the rows: the brain that is measured here learns no names at once yet.", ""]
     if not is_installed():
         parts += ["Row 6, Vowpal Wabbit, was not run: the package `vowpalwabbit` is not installed.", ""]
     for language in plan.languages:
@@ -121,19 +121,19 @@ def _table(lines: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
             if not entries:
                 continue
             labels = np.mean([one["labels"] for one in entries])
-            shown = f"{labels:.0f}" if row not in (BASE_ROW, MEMORY_ROW, PEER, ORACLE_ROW) else ""
+            shown = f"{labels:.0f}" if row not in (BASE_ROW, MEMORY_ROW, ALIAS_ROW, PEER, ORACLE_ROW) else ""
             cells = [str(shares(entries, name, verdict)) for _, name, verdict in _COLUMNS]
             table.append(f"| {NUMBERS.get(row, '5')} | {row} | {at} | {shown} | {' | '.join(cells)} |")
     return [*table, ""]
 
 
 def _lived(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the first and last hundred interactions as they were lived, with base and memory."""
+    """Return the first and last hundred interactions as they were lived, with base, memory and aliases."""
     cells = []
     for verdict in ("wrong_action", "asked"):
         first, last = (share([(line["lived"][i][verdict], sum(line["lived"][i].values())) for line in lines]) for i in (0, 1))
         cells.append(f"{'wrong actions' if verdict == 'wrong_action' else 'questions'} {first} -> {last}")
-    return [f"Lived with memory, from the first to the last hundred: {'; '.join(cells)}.", ""]
+    return [f"Lived with memory and aliases, from the first to the last hundred: {'; '.join(cells)}.", ""]
 
 
 def _human_lines(lines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -168,28 +168,48 @@ def _control_table(lines: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
 
 
 def _verdict(lines: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
-    """Return what beats row 3, and what does not: on own phrases in unheard wording, paired by household."""
+    """Return how every row stands to row 3, paired by household, and whether rewards have earned their place."""
     last = plan.checkpoints[-1]
-    found = []
+    found, winners = [], []
     for row in (*[name for name in algorithms.NAMES if name != CORRECTIONS_ROW], PEER):
+        told = [_compared(lines, row, *column, at=last) for column in _COMPARED]
+        if None in told:
+            continue
+        found.append(f"- {row} against corrections only after {last}: {'; '.join(str(one) for one in told)}.")
         gain = difference(lines, row, CORRECTIONS_ROW, at=last, set_name="phrases unheard", verdict="right")
         wrong = difference(lines, row, CORRECTIONS_ROW, at=last, set_name="stream", verdict="wrong_action")
-        if gain is None or wrong is None:
-            continue
-        beats = gain.low > 0 and wrong.low <= 0
-        words = "beats corrections only" if beats else "does not beat corrections only"
+        if row != PEER and gain is not None and wrong is not None and gain.low > 0 >= wrong.low:
+            winners.append(row)
+    if winners:
+        found.append(f"- On own phrases in unheard wording {', '.join(winners)} beats corrections only without acting wrongly more often.")
+    else:
         found.append(
-            f"- {row} {words}: own phrases unheard {gain.value:+.1f} points ({gain.low:+.1f} to {gain.high:+.1f}), wrong actions {wrong.value:+.1f}"
+            f"- No algorithm that uses rewards beats corrections only on own phrases in unheard wording: `{CORRECTIONS_ROW}` stays the default."
         )
-    rl = [line for line in found if "does not" not in line and PEER not in line]
-    if not rl:
-        found.append("- No algorithm that uses rewards beats corrections only here: `corrections_only` stays the default.")
-    idle = [(one["counts"], line) for line in lines for one in line["controls"] if one["control"] == "shuffled labels"]
+    idle = [one["counts"]["phrases unheard"] for line in lines for one in line["controls"] if one["control"] == "shuffled labels"]
     if idle:
         before = share([_of(_entry(line, BASE_ROW, last), "phrases unheard", "right") for line in lines])
-        after = share([(c["phrases unheard"]["right"], sum(c["phrases unheard"].values())) for c, _ in idle])
-        found.append(f"- Shuffled labels: own phrases unheard {before.value:.1f} before, {after.value:.1f} after.")
+        after = share([(counts["right"], sum(counts.values())) for counts in idle])
+        found.append(f"- Shuffled labels: own phrases unheard {before} before, {after} after.")
     return found
+
+
+_COMPARED = (
+    ("own phrases unheard", "phrases unheard", "right"),
+    ("own names unheard", "names unheard", "right"),
+    ("ordinary", "ordinary", "right"),
+    ("wrong actions", "stream", "wrong_action"),
+    ("questions", "stream", "asked"),
+)
+
+
+def _compared(lines: Sequence[Mapping[str, Any]], row: str, title: str, set_name: str, verdict: str, *, at: int) -> str | None:
+    """Return a difference to row 3 in words; bold where its interval leaves 0 out."""
+    found = difference(lines, row, CORRECTIONS_ROW, at=at, set_name=set_name, verdict=verdict)
+    if found is None:
+        return None
+    text = f"{title} {found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    return text if found.low <= 0 <= found.high else f"**{text}**"
 
 
 def difference(
@@ -249,6 +269,8 @@ def draw(lines: Sequence[Mapping[str, Any]], plan: Plan, path: Path) -> None:
         axis.set_title(f"{title}, of 100")
         axis.set_xlabel("interactions")
         axis.set_xscale("log")
+        axis.set_xticks(plan.checkpoints, [str(at) for at in plan.checkpoints])
+        axis.minorticks_off()
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize="x-small")

@@ -1,11 +1,11 @@
 """The measurement of learning: what each way to learn makes of the same interactions, `voice-rl-train measure-learning`.
 
-    a household lives with base + memory; at each checkpoint every row is fitted on the same log and hears the same held-out sentences
+    a household lives with base, memory and aliases; at each checkpoint every row is fitted on the same log and hears the same held-out sentences
 
     0 frozen base           nothing is learned                      4 + logged rewards       row 3 and the rewards of what was done
     1 memory                corrections by heart, at once           5 q_learning, sarsa, policy_gradient
-    3 corrections_only      1 and a network fitted on hindsight     6 vowpal_wabbit          the peer, on the same stream of sentences
-                                                                    7 oracle                 row 3 with the truth of every sentence
+    2 memory + aliases      and the names that corrections teach    6 vowpal_wabbit          the peer, on the same stream of sentences
+    3 corrections_only      2 and a network fitted on hindsight     7 oracle labels          row 3 with the truth of every sentence
 
     controls   shuffled labels; people who correct 0, 10, 30, 100 % of the mistakes; who lie in 0, 20, 40 % of what they say; near misses
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from voice_rl_plugin.deciding.aliases import Alias
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
 from voice_rl_plugin.domain.action import Action
@@ -48,9 +49,9 @@ from voice_rl_training.simulate.fitting import Fitted, Fitter, shuffled, taught_
 from voice_rl_training.simulate.household import Household, Lived, Temper
 from voice_rl_training.simulate.play import PEER, family_of, warm_peer
 
-BASE_ROW, MEMORY_ROW, ORACLE_ROW = "frozen base", "memory", "oracle labels"
+BASE_ROW, MEMORY_ROW, ALIAS_ROW, ORACLE_ROW = "frozen base", "memory", "memory + aliases", "oracle labels"
 CORRECTIONS_ROW = algorithms.DEFAULT
-ROWS = (BASE_ROW, MEMORY_ROW, *algorithms.NAMES, PEER, ORACLE_ROW)
+ROWS = (BASE_ROW, MEMORY_ROW, ALIAS_ROW, *algorithms.NAMES, PEER, ORACLE_ROW)
 SETS = ("corrected", "phrases heard", "phrases unheard", "names heard", "names unheard", "ordinary", "stream", "near miss")
 CORRECTION_RATES = (0.0, 0.1, 0.3, 1.0)
 LIE_RATES = (0.0, 0.2, 0.4)
@@ -199,6 +200,7 @@ class _Stop:
     lived: tuple[Lived, ...]
     transitions: tuple[Transition, ...]
     memory: tuple[MemoryEntry, ...]
+    aliases: tuple[Alias, ...]
     tests: Mapping[str, Sequence[Said]]
 
     @property
@@ -208,7 +210,7 @@ class _Stop:
 
 
 def _live(plan: Plan, job: Job, family: Family, champion: OnnxPolicy, temper: Temper) -> list[_Stop]:
-    """Let a household live with base and memory, and keep what the log holds at each checkpoint."""
+    """Let a household live with base, memory and aliases, and keep what the log holds at each checkpoint."""
     stops = []
     with tempfile.TemporaryDirectory() as scratch, ExperienceStore(Path(scratch) / FILE_NAME) as store:
         brain = Brain(policy=champion, home=family.home, store=store)
@@ -222,6 +224,7 @@ def _live(plan: Plan, job: Job, family: Family, champion: OnnxPolicy, temper: Te
                     lived=tuple(lived),
                     transitions=tuple(store.transitions()),
                     memory=brain.memory,
+                    aliases=brain.aliases,
                     tests=held_out(family, lived, seed=job.name, corrected=_corrected(lived, store.transitions())),
                 )
             )
@@ -271,10 +274,11 @@ def held_out(family: Family, lived: Sequence[Lived], *, seed: str, corrected: Se
 
 
 def _rows_at(stop: _Stop, family: Family, champion: OnnxPolicy, fitter: Fitter) -> tuple[dict[str, Counts], dict[str, Fitted]]:
-    """Return what every row but the peer does with the held-out sentences; a row that was not fitted yet is memory alone."""
+    """Return what every row but the peer does with the held-out sentences; a row that was not fitted yet is memory and aliases alone."""
     rows = {
         BASE_ROW: _heard(stop.tests, _decide(champion, family.home, ())),
         MEMORY_ROW: _heard(stop.tests, _decide(champion, family.home, stop.memory)),
+        ALIAS_ROW: _heard(stop.tests, _decide(champion, family.home, stop.memory, stop.aliases)),
     }
     fitted = fitter.fit(taught_by(stop.transitions), algorithms.NAMES)
     oracle = fitter.fit(taught_by_oracle(stop.lived), (CORRECTIONS_ROW,))
@@ -282,7 +286,7 @@ def _rows_at(stop: _Stop, family: Family, champion: OnnxPolicy, fitter: Fitter) 
         fitted[ORACLE_ROW] = oracle[CORRECTIONS_ROW]
     for name in (*algorithms.NAMES, ORACLE_ROW):
         policy = fitted[name].policy if name in fitted else None
-        rows[name] = _heard(stop.tests, _decide(policy, family.home, stop.memory)) if policy is not None else rows[MEMORY_ROW]
+        rows[name] = _heard(stop.tests, _decide(policy, family.home, stop.memory, stop.aliases)) if policy is not None else rows[ALIAS_ROW]
     return rows, fitted
 
 
@@ -306,7 +310,8 @@ def _controls(plan: Plan, job: Job, family: Family, champion: OnnxPolicy, fitter
 
     def note(control: str, stop: _Stop, fitted: Mapping[str, Fitted]) -> None:
         policy = fitted[CORRECTIONS_ROW].policy if fitted else champion
-        counts = _heard(last.tests, _decide(policy, family.home, () if control == "shuffled labels" else stop.memory))
+        learned = ((), ()) if control == "shuffled labels" else (stop.memory, stop.aliases)
+        counts = _heard(last.tests, _decide(policy, family.home, *learned))
         found.append({"control": control, "labels": stop.labels, "counts": counts})
 
     note("shuffled labels", last, fitter.fit(shuffled(taught_by(last.transitions), Random(job.name)), (CORRECTIONS_ROW,)))
@@ -320,8 +325,8 @@ def _controls(plan: Plan, job: Job, family: Family, champion: OnnxPolicy, fitter
     return found
 
 
-def _decide(policy: OnnxPolicy, home: Home, memory: Iterable[MemoryEntry]) -> Decide:
-    decider = Decider(policy=policy, home=home, memory=Memory(memory))
+def _decide(policy: OnnxPolicy, home: Home, memory: Iterable[MemoryEntry], aliases: Iterable[Alias] = ()) -> Decide:
+    decider = Decider(policy=policy, home=home, memory=Memory(memory, aliases))
 
     def decide(said: Said) -> Decision | None:
         return decider.hear(_utterance(said), states=home.initial_states, last=None, now=0.0, decision_id="test").decision

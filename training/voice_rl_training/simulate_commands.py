@@ -18,7 +18,10 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interactions", metavar="N", type=int, default=1000, help="sentences in each (default: %(default)s)")
     parser.add_argument("--seeds", metavar="N", type=int, default=5, help="families in each home (default: %(default)s)")
     parser.add_argument(
-        "--policy", metavar="NAMES", default="base,memory", help="base, memory, vowpal_wabbit, or algorithms (default: %(default)s)"
+        "--policy",
+        metavar="NAMES",
+        default="base,memory",
+        help="base, memory, aliases, vowpal_wabbit, or algorithms (default: %(default)s)",
     )
     _add_people(parser)
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="how challengers are made; the shipped home.yaml when missing")

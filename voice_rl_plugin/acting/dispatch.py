@@ -73,6 +73,8 @@ class DispatchExecutor:
         self._already_s = min(already_s, answer_s)
         self._results_suffice = results_suffice
         self._running: dict[str, _Running] = {}
+        self._next_due = float("inf")
+        """Nothing that runs is due earlier."""
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
 
     def start(
@@ -144,11 +146,15 @@ class DispatchExecutor:
 
     def tick(self, now: float) -> Progress:
         """Settle what is due; see Executor.tick."""
-        return Progress(settled=tuple(one for running in list(self._running.values()) for one in self._settle(running, now)))
+        if not self._running or now < self._next_due:
+            return Progress()
+        settled = tuple(one for running in list(self._running.values()) for one in self._settle(running, now))
+        self._next_due = min((self._due_at(running) for running in self._running.values()), default=float("inf"))
+        return Progress(settled=settled)
 
     def deadline(self) -> float | None:
         """Return when `tick` has something to do; see Executor.deadline."""
-        return min((self._due_at(running) for running in self._running.values()), default=None)
+        return self._next_due if self._running else None
 
     def snapshot(self, decision_id: str) -> Snapshot | None:
         """Return the states from before a decision; see Executor.snapshot."""
@@ -170,7 +176,8 @@ class DispatchExecutor:
 
     def _settle(self, running: _Running, now: float) -> tuple[Settlement, ...]:
         open_steps = {number for number in running.awaited if number not in running.failed}
-        if open_steps and now < self._due_at(running):
+        if open_steps and now < (due_at := self._due_at(running)):
+            self._next_due = min(self._next_due, due_at)
             return ()
         del self._running[running.decision_id]
         missing = {

@@ -2,6 +2,7 @@
 
 step     -> call_service {"domain","service","target","service_data"}   -> result -> the states show the effect -> done
 intent   -> conversation/process {"text","language","agent_id"}         -> result with the words to say         -> done
+call, route, search: on the action topics, as ever: who does them is not Home Assistant
 """
 
 import logging
@@ -13,6 +14,7 @@ from voice_rl_plugin.acting.dispatch import ANSWER_S, FRESHNESS_S, DispatchExecu
 from voice_rl_plugin.acting.executor import OutgoingMessage, Progress, Settlement
 from voice_rl_plugin.acting.undo import Snapshot, Undo
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.beyond import SERVICES
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import Entity, EntityState, States
 from voice_rl_plugin.errors import LinkError
@@ -23,6 +25,8 @@ _LOGGER = logging.getLogger(__name__)
 AGENT = "conversation.home_assistant"
 """Home Assistant's own conversation agent, which knows timers, lists and the weather."""
 GUARDED_DOMAINS = frozenset({"lock", "valve"})
+PLACES_SINCE = (2026, 6)
+"""Its agent takes where something was said over the WebSocket since then, at the latest; a timer rings there."""
 TARGET_KEYS = frozenset({"entity_id", "device_id", "area_id", "floor_id", "label_id"})
 """What would name more targets inside the data of a service."""
 
@@ -33,6 +37,10 @@ class Caller(Protocol):
     @property
     def is_connected(self) -> bool:
         """Whether commands can be sent."""
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Return year and month of Home Assistant's version; empty when it is not known."""
 
     def send(self, command: Mapping[str, Any]) -> int:
         """Send a command and return its number.
@@ -60,7 +68,7 @@ class Allowed:
             action: a service call, or an intent, which Home Assistant's own agent checks.
             exposed: looks an entity up among those that Home Assistant exposes to Assist.
         """
-        if action.domain == "intent":
+        if action.domain == "intent" or action.service in SERVICES:
             return None
         if not action.targets:
             return "expected entities as the target"
@@ -96,30 +104,47 @@ class HomeAssistantExecutor:
     Args:
         caller: the connection.
         allowed: what may be acted on.
+        prefix: of the topics, for what is not Home Assistant's.
         freshness_s: how long a decision may be carried out.
         answer_s: how long Home Assistant has to show the effect.
     """
 
     name = "home_assistant"
 
-    def __init__(self, caller: Caller, *, allowed: Allowed, freshness_s: float = FRESHNESS_S, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        *,
+        allowed: Allowed,
+        prefix: str = "voice_rl",
+        freshness_s: float = FRESHNESS_S,
+        answer_s: float = ANSWER_S,
+    ) -> None:
         self._caller = caller
         self._allowed = allowed
-        self._watch = DispatchExecutor(freshness_s=freshness_s, answer_s=answer_s, results_suffice=False)
+        self._watch = DispatchExecutor(prefix=prefix, freshness_s=freshness_s, answer_s=answer_s, results_suffice=False)
         self._calling: dict[str, _Calling] = {}
+        self._published: dict[str, set[int]] = {}
+        """Steps that went out on the action topics: only of these a result from the broker counts."""
 
     def start(
         self, decision: Decision, *, states: States, now: float, since: float | None = None, is_retry: bool = False, is_risky: bool = False
     ) -> Progress:
         """Call a decision's services; see Executor.start."""
         progress = self._watch.start(decision, states=states, now=now, since=since, is_retry=is_retry, is_risky=is_risky)
-        if progress.messages:
-            self._calling[decision.id] = _Calling(decision=decision, waiting=list(progress.messages))
-        return self._finish(Progress(settled=(*progress.settled, *self._pump(now))))
+        published = tuple(one for one in progress.messages if one.payload["service"] in SERVICES)
+        called = [one for one in progress.messages if one not in published]
+        if published:
+            self._published[decision.id] = {int(one.payload["step"]) for one in published}
+        if called:
+            self._calling[decision.id] = _Calling(decision=decision, waiting=called)
+        return self._finish(Progress(messages=published, settled=(*progress.settled, *self._pump(now))))
 
-    def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:  # noqa: ARG002
-        """Ignore a result from the broker: Home Assistant answers over its own connection."""
-        return Progress()
+    def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:
+        """Take a result of what was published; Home Assistant answers over its own connection, and nobody else may answer for it."""
+        if step not in self._published.get(decision_id, ()):
+            return Progress()
+        return self._finish(self._watch.on_result(decision_id=decision_id, step=step, is_ok=is_ok, now=now, error=error))
 
     def on_answer(self, number: int, *, is_ok: bool, result: Any, error: str | None, now: float) -> Progress:
         """Take how a command ended; an unknown number changes nothing."""
@@ -189,34 +214,35 @@ class HomeAssistantExecutor:
 
     def _send(self, calling: _Calling, message: OutgoingMessage) -> str | None:
         try:
-            calling.sent[self._caller.send(_command(message.payload, calling.decision))] = message
+            calling.sent[self._caller.send(self._command(message.payload, calling.decision))] = message
         except LinkError as error:
             _LOGGER.debug("decision %s: %s", calling.decision.id, error)
             return "unreachable"
         calling.was_sent = True
         return None
 
+    def _command(self, payload: Mapping[str, Any], decision: Decision) -> dict[str, Any]:
+        """Return the command of Home Assistant's WebSocket for one step."""
+        domain, _, service = str(payload["service"]).partition(".")
+        if domain != "intent":
+            command = {"type": "call_service", "domain": domain, "service": service, "target": dict(payload["target"])}
+            return command | ({"service_data": dict(payload["data"])} if payload["data"] else {})
+        command = {"type": "conversation/process", "text": payload["text"], "language": payload["language"], "agent_id": AGENT}
+        heard = decision.utterance
+        place = {"device_id": heard.device_id, "satellite_id": heard.satellite_id} if self._caller.version >= PLACES_SINCE else {}
+        return command | {key: value for key, value in place.items() if value}
+
     def _finish(self, progress: Progress) -> Progress:
         """Drop what is settled: nothing of it is sent any more."""
         settled = []
         for one in progress.settled:
             calling = self._calling.pop(one.decision_id, None)
+            self._published.pop(one.decision_id, None)
             never_sent = calling is not None and not calling.was_sent and one.error == "no_answer"
             settled.append(
                 replace(one, error="unreachable" if never_sent else one.error, speech=calling.speech if calling is not None else None)
             )
-        return Progress(settled=tuple(settled))
-
-
-def _command(payload: Mapping[str, Any], decision: Decision) -> dict[str, Any]:
-    """Return the command of Home Assistant's WebSocket for one step."""
-    domain, _, service = str(payload["service"]).partition(".")
-    if domain != "intent":
-        command = {"type": "call_service", "domain": domain, "service": service, "target": dict(payload["target"])}
-        return command | ({"service_data": dict(payload["data"])} if payload["data"] else {})
-    command = {"type": "conversation/process", "text": payload["text"], "language": payload["language"], "agent_id": AGENT}
-    device_id = decision.utterance.device_id
-    return command | ({"device_id": device_id} if device_id else {})  # a timer rings where it was asked for
+        return replace(progress, settled=tuple(settled))
 
 
 def _late_or_mixed(message: OutgoingMessage, now: float) -> str | None:

@@ -1,4 +1,4 @@
-"""`voice-rl bench`: how long a decision takes, and a command's whole way over MQTT, measured on this machine."""
+"""`voice-rl bench`: how long a decision takes, a command's whole way over MQTT, a storm and a soak, measured on this machine."""
 
 import argparse
 import dataclasses
@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_rl_plugin.commands._bench_home import LANGUAGES, Sentence, make_home, make_sentences
-from voice_rl_plugin.commands._bench_mqtt import MqttRow, measure_mqtt
+from voice_rl_plugin.commands._bench_mqtt import WINDOW, MqttRow, measure_mqtt
 from voice_rl_plugin.commands._bench_peers import HassilPeer, Peer
+from voice_rl_plugin.commands._bench_soak import measure_soak
+from voice_rl_plugin.commands._bench_storm import measure_storm
+from voice_rl_plugin.config import Config
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.home import Home
@@ -34,7 +37,7 @@ _SENTENCES = 180
 
 
 def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `bench decide` and `bench mqtt`."""
+    """Add the family `bench`."""
     family = subparsers.add_parser(
         "bench",
         help="measure how fast this machine decides",
@@ -65,17 +68,54 @@ def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     mqtt = commands.add_parser(
         "mqtt",
         help="time a command's way over MQTT through the daemon and back",
-        description="Starts the daemon and a bare echo client as processes; commands to the two take turns, one at a time, at QoS 1.",
+        description="Starts the daemon and a bare echo client as processes; commands to the two take turns at QoS 1, first one at a time, then "
+        "many at once.",
         epilog="example:\n  voice-rl bench mqtt --commands 500",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    mqtt.add_argument("--host", help="a broker without a password; by default one is started for the benchmark")
-    mqtt.add_argument("--port", type=_count, default=1883, help="its port (1883)")
+    _add_broker(mqtt)
     mqtt.add_argument("--commands", type=_count, default=300, metavar="N", help="how many commands to each (300)")
-    mqtt.add_argument("--entities", type=_count, default=200, metavar="N", help="size of the made home (200)")
     mqtt.add_argument("--language", choices=LANGUAGES, default="en")
-    mqtt.add_argument("--json", action="store_true", help="print one JSON object")
     mqtt.set_defaults(run=run_mqtt)
+    _add_storm(commands)
+    _add_soak(commands)
+
+
+def _add_storm(commands: Any) -> None:
+    storm = commands.add_parser(
+        "storm",
+        help="send ten thousand commands a second, and see how old the oldest is that is still acted on",
+        description="Another process sends commands that name no time, each from another satellite. What is too old must be refused and counted.",
+        epilog="example:\n  voice-rl bench storm --rate 10000 --seconds 10",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_broker(storm)
+    storm.add_argument("--rate", type=_count, default=10_000, metavar="N", help="commands a second (10000)")
+    storm.add_argument("--seconds", type=_count, default=10, metavar="S", help="how long (10)")
+    storm.add_argument("--qos", type=int, choices=(0, 1), default=1, help="how the storm is sent (1)")
+    storm.set_defaults(run=run_storm)
+
+
+def _add_soak(commands: Any) -> None:
+    soak = commands.add_parser(
+        "soak",
+        help="speak steadily for a long time with model swaps, and see whether anything grows or is lost",
+        description="Commands at a steady rate, answered as devices would; memory, threads and files are watched once a second.",
+        epilog="example:\n  voice-rl bench soak --seconds 1800",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_broker(soak)
+    soak.add_argument("--rate", type=_count, default=50, metavar="N", help="commands a second (50)")
+    soak.add_argument("--seconds", type=_count, default=60, metavar="S", help="how long (60)")
+    soak.add_argument("--swap-every", type=_count, default=10, metavar="S", help="seconds between two models (10)")
+    soak.set_defaults(run=run_soak)
+
+
+def _add_broker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="a broker without a password; by default one is started for the benchmark")
+    parser.add_argument("--port", type=_count, default=1883, help="its port (1883)")
+    parser.add_argument("--entities", type=_count, default=200, metavar="N", help="size of the made home (200)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +298,48 @@ def run_mqtt(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_storm(args: argparse.Namespace) -> int:
+    """Blow, and print what was counted; 1 when something acted on was older than the freshness, or went uncounted."""
+    row = measure_storm(host=args.host, port=args.port, entities=args.entities, rate=args.rate, seconds=float(args.seconds), qos=args.qos)
+    freshness_s = Config().doors.freshness_s
+    is_good = row.oldest_acted_s <= freshness_s and (row.unaccounted or 0) <= 0  # the broker counts what it dropped for others too
+    if args.json:
+        print(json.dumps({"machine": machine(), **dataclasses.asdict(row)}))
+        return 0 if is_good else 1
+    unknown = "not told by this broker"
+    print(f"{machine()}; {row.broker}, QoS {args.qos}, {row.sent} commands in {args.seconds} s, {row.sent_per_s:.0f} a second\n")
+    print(f"oldest command acted on: {row.oldest_acted_s:.2f} s (allowed {freshness_s:g} s), median {row.median_age_s:.2f} s")
+    print(f"decided {row.decided} (acted {row.acted}), refused for age {row.stale}, throttled {row.throttled}, dropped here {row.dropped}")
+    print(f"dropped by the broker: {unknown if row.broker_dropped is None else row.broker_dropped}")
+    print(f"in no count: {unknown if row.unaccounted is None else row.unaccounted}")
+    print(f"a fresh command was answered {row.recovery_s:.2f} s after the storm; at most {row.rss_mib} MiB resident")
+    return 0 if is_good else 1
+
+
+def run_soak(args: argparse.Namespace) -> int:
+    """Soak, and print what grew; 1 when a command was lost or decided twice."""
+    row = measure_soak(
+        host=args.host,
+        port=args.port,
+        entities=args.entities,
+        rate=args.rate,
+        seconds=float(args.seconds),
+        swap_every_s=float(args.swap_every),
+    )
+    is_good = not row.lost and not row.twice
+    if args.json:
+        print(json.dumps({"machine": machine(), **dataclasses.asdict(row)}))
+        return 0 if is_good else 1
+    print(f"{machine()}; {row.broker}, {row.sent} commands in {row.seconds:.0f} s, {row.swaps} model swaps\n")
+    print(f"lost {row.lost}, decided twice {row.twice}, actions {row.actions}; decisions by model: {row.versions}")
+    print(f"command -> action: median {row.median_ms:.2f} ms, p99 {row.p99_ms:.2f} ms")
+    print(
+        f"resident {row.rss_start_mib} -> {row.rss_end_mib} MiB ({row.rss_growth_mib_per_h} MiB an hour), threads {row.threads[0]} to {row.threads[1]}"
+    )
+    print(f"open files {row.files_start} -> {row.files_end}; {row.cpu_share} of one processor")
+    return 0 if is_good else 1
+
+
 def _mqtt_table(row: MqttRow) -> list[str]:
     def of(value: float | None, unit: str) -> str:
         return "-" if value is None else f"{value:.1f} {unit}"
@@ -266,9 +348,14 @@ def _mqtt_table(row: MqttRow) -> list[str]:
         "| round trip | median ms | p99 ms |",
         "| --- | --- | --- |",
         f"| bare echo | {row.echo_median_ms:.2f} | {row.echo_p99_ms:.2f} |",
+        f"| bare echo, a row of {row.row_bytes} bytes committed first | {row.kept_median_ms:.2f} | {row.kept_p99_ms:.2f} |",
         f"| command -> daemon -> action | {row.daemon_median_ms:.2f} | {row.daemon_p99_ms:.2f} |",
-        f"| ratio | {row.median_ratio:.2f} | {row.p99_ratio:.2f} |",
+        f"| daemon / echo with row | {row.median_ratio:.2f} | {row.p99_ratio:.2f} |",
         f"\nOf the daemon's median, deciding took {row.decision_median_ms:.2f} ms; {row.lost} of {row.commands} commands brought no action.",
+        (
+            f"Throughput, {WINDOW} on their way: echo with row {row.kept_per_s:.0f} a second, daemon {row.daemon_per_s:.0f} with as many "
+            f"results; ratio {row.throughput_ratio:.2f}."
+        ),
         (
             f"The daemon: {of(row.rss_mib, 'MiB')} resident, {of(row.cpu_ms_per_command, 'ms')} of processor time a command, "
             f"{row.cold_start_s:.2f} s from its start until it says `online`."

@@ -1,12 +1,16 @@
 """`voice-rl run`: the daemon, until SIGTERM or SIGINT."""
 
 import argparse
+import gc
 import logging
+import os
 import signal
 from typing import Any
 
 from voice_rl_plugin.config import load_config
 
+_COLLECT = (10_000, 20, 20)
+"""A decision makes some thousand small values that go by themselves: the collector need not run within it."""
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -26,9 +30,11 @@ def add_parsers(subparsers: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from voice_rl_plugin.daemon import build_daemon  # noqa: PLC0415 - no other command should wait for it
+    from voice_rl_plugin.daemon.watchdog import Watchdog  # noqa: PLC0415
 
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    daemon = build_daemon(load_config(args.config))
+    gc.set_threshold(*_COLLECT)
+    daemon = build_daemon(load_config(args.config), watchdog=Watchdog(os.environ))
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: daemon.stop())
     daemon.run()

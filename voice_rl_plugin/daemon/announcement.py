@@ -1,5 +1,6 @@
 """Announcements: the retained topics that show how the daemon is."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,10 +11,12 @@ from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.parts import HomeSource
 from voice_rl_plugin.daemon.surroundings import Surroundings
+from voice_rl_plugin.daemon.upkeep import StoreHealth
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker
 from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.learning.store import ExperienceStore
 
 
 class Announcement:
@@ -33,7 +36,8 @@ class Announcement:
         counters: Counters,
         mode: LearningMode,
         executor: str,
-        damaged_stores: tuple[str, ...],
+        store: ExperienceStore,
+        executions: Callable[[], int],
         count_week: Callable[[], Mapping[str, int]],
         device: tuple[str, bytes] | None,
         home_assistant: HomeSource | None = None,
@@ -45,11 +49,23 @@ class Announcement:
         self._counters = counters
         self._mode = mode
         self._executor = executor
-        self._damaged_stores = damaged_stores
         self._count_week = count_week
         self._week: Mapping[str, int] = {}
         self._device = device
         self._home_assistant = home_assistant
+        self._store = store
+        self._executions = executions
+        self._store_health = StoreHealth()
+        self._broker_dropped: int | None = None
+
+    def take_store_health(self, found: StoreHealth) -> None:
+        """Take what a look at the experience store has found."""
+        self._store_health = found
+
+    def take_broker_dropped(self, payload: bytes) -> None:
+        """Take how many messages the broker says that it has dropped since its own start, for all its clients."""
+        with contextlib.suppress(ValueError):
+            self._broker_dropped = int(payload)
 
     def publish(self, training: Mapping[str, Any]) -> None:
         """Publish what has changed, the status last.
@@ -66,6 +82,10 @@ class Announcement:
         self._outlet.keep("train", native.encode(training))
         self._outlet.keep("status", b"online")
 
+    def troubles(self) -> tuple[Any, ...]:
+        """Return what should not wait for the next round when it changes."""
+        return (self._outlet.problems, self._drops())
+
     def withdraw(self) -> None:
         """Say that the daemon goes."""
         self._outlet.keep("status", b"offline")
@@ -80,9 +100,26 @@ class Announcement:
             "home": {"areas": len(home.areas), "entities": len(home.exposed)},
             **({} if self._home_assistant is None else {"home_assistant": self._home_assistant.status}),
             "executor": self._executor,
-            "damaged_stores": list(self._damaged_stores),
+            "damaged_stores": [path.name for path in self._store.moved_aside],
+            "store": self._store_to_payload(),
+            "drops": self._drops(),
+            "load": {"waiting": self._broker.waiting, "lag_s": round(self._broker.lag_s, 1), "running": self._executions()},
             "problems": list(self._outlet.problems),
         }
+
+    def _store_to_payload(self) -> dict[str, Any]:
+        found = self._store_health
+        told: dict[str, Any] = {"decisions": found.decisions, "damaged_rows": found.damaged_rows, "retired": found.retired}
+        if found.last_erasure_at is not None:
+            told["last_erasure_at"] = round(found.last_erasure_at)
+            told["training_due"] = self._brain.trained_at < found.last_erasure_at
+        return told
+
+    def _drops(self) -> dict[str, int]:
+        counts = self._broker.counts
+        found = {"dropped": counts.dropped, "repeated": counts.repeated, "unsent_messages": counts.unsent}
+        told = self._counters.drops() | {name: count for name, count in found.items() if count}
+        return told if self._broker_dropped is None else told | {"broker_dropped": self._broker_dropped}
 
     def _metrics(self) -> dict[str, Any]:
         counts = self._broker.counts

@@ -54,6 +54,7 @@ class Brain:
         self._home = home
         self._memory = Memory(parts.store.load_memory(), parts.store.load_aliases())
         self._policy: Policy | None = None
+        self._trained_at = float("inf")
         self._decider: Decider | None = None
         self._canary = Canary(parts.config.learning, store=parts.store, trial=parts.models.trial)
         self._shadow = Shadow(
@@ -68,6 +69,11 @@ class Brain:
     def version(self) -> str | None:
         """Return the version that decides; None without a model."""
         return self._policy.version if self._policy is not None else None
+
+    @property
+    def trained_at(self) -> float:
+        """Return when the model that decides was made, in Unix seconds; infinite for the shipped one, which never knew this home."""
+        return self._trained_at
 
     @property
     def latest_version(self) -> str:
@@ -107,6 +113,9 @@ class Brain:
         except ModelError as error:
             _LOGGER.error("no model: %s", error)  # noqa: TRY400 - the message says it all
             self._outlet.note(f"no model: {error}")
+            return
+        if (champion := self._models.champion_version()) != self.version:
+            self._outlet.note(f"the champion {champion} does not verify; {self.version} decides instead, see the log")
 
     def look_for_champion(self) -> None:
         """Begin to load another champion when there is one."""
@@ -320,6 +329,7 @@ class Brain:
         else:
             self._decider.set_policy(policy)
         self._policy = policy
+        self._trained_at = self._models.made_at(policy.version)
 
     def _roll_back_quietly(self, now: float) -> None:
         self._models.rollback(at=now)

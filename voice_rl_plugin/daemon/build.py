@@ -9,8 +9,10 @@ from voice_rl_plugin.acting.services import Allowed, HomeAssistantExecutor
 from voice_rl_plugin.acting.shadow import ShadowExecutor
 from voice_rl_plugin.config import Config, CostsSection, DoorsSection
 from voice_rl_plugin.daemon.core import Daemon
+from voice_rl_plugin.daemon.instance import InstanceLock
 from voice_rl_plugin.daemon.parts import Decider, Door, OnAnswer, Parts
 from voice_rl_plugin.daemon.speech import sentence
+from voice_rl_plugin.daemon.watchdog import Watchdog
 from voice_rl_plugin.deciding.memory import Memory
 from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.doors.broker import Broker, PahoBroker
@@ -29,16 +31,17 @@ if TYPE_CHECKING:
     from voice_rl_plugin.understanding.onnx_policy import Policy
 
 
-def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
+def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watchdog | None = None) -> Daemon:
     """Make a daemon that is ready to run.
 
     Args:
         config: all settings.
         broker: another broker than the configured one, for tests.
+        watchdog: watches the loop; by default nobody does.
 
     Raises:
-        ConfigError: the home file, a certificate, a key or a password file is wrong.
-        StoreError: the experience store cannot be opened.
+        ConfigError: the home file, a certificate, a key or a password file is wrong, or what a door needs is not installed.
+        StoreError: the experience store cannot be opened, or another daemon has it.
     """
     file_home = load_home(config.home.file) if config.home.file is not None else None
     try:
@@ -46,28 +49,37 @@ def build_daemon(config: Config, *, broker: Broker | None = None) -> Daemon:
     except OSError as error:
         raise StoreError(f"store.path: {config.store.path} cannot be made: {error.strerror}") from error
     source = HomeAssistantSource(config.home) if config.home.home_assistant is not None else None
+    doors = make_doors(config.doors)
+    lock = InstanceLock(config.store.path)
+    try:
+        broker = broker if broker is not None else PahoBroker(config.mqtt)
+    except ConfigError:
+        lock.release()
+        raise
     executor: Executor = ShadowExecutor()
     on_answer: OnAnswer | None = None
     if config.dispatch.executor == "dispatch":
         executor = DispatchExecutor(prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
     elif config.dispatch.executor == "home_assistant" and source is not None:
         allowed = Allowed(domains=frozenset(config.dispatch.domains), guarded=config.dispatch.guarded)
-        executor = caller = HomeAssistantExecutor(source, allowed=allowed, freshness_s=config.doors.freshness_s)
+        executor = caller = HomeAssistantExecutor(source, allowed=allowed, prefix=config.mqtt.prefix, freshness_s=config.doors.freshness_s)
         on_answer = caller.on_answer
     return Daemon(
         Parts(
             config=config,
-            broker=broker if broker is not None else PahoBroker(config.mqtt),
+            broker=broker,
             store=ExperienceStore(config.store.path),
             models=ModelStore(config.models.path, check_signature=signature_check(config.models.public_key_file)),
             executor=executor,
             make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs, beyond=config.beyond.services),
             load_policy=load_policy,
             probe_model=probe_in_child,
-            make_doors=make_doors(config.doors),
+            make_doors=doors,
             file_home=file_home,
             home_assistant=source,
             on_answer=on_answer,
+            watchdog=watchdog,
+            lock=lock,
         )
     )
 

@@ -1,9 +1,10 @@
 """The loop: takes the messages of the broker in order, and settles each one before the next.
 
-command -> decide -> row committed -> decision, event, say -> executor -> ack
+command -> decide -> row and marks committed -> executor -> decision, event, say -> ack
 confirm -> feedback committed -> memory -> (undo, correction, answer) -> ack
 """
 
+import gc
 import logging
 import threading
 from collections import deque
@@ -22,6 +23,7 @@ from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
 from voice_rl_plugin.daemon.hermes_desk import HermesDesk
+from voice_rl_plugin.daemon.limits import RateLimit
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet, internal_error
 from voice_rl_plugin.daemon.parts import Parts
@@ -30,6 +32,7 @@ from voice_rl_plugin.daemon.shadow import Challenger
 from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
 from voice_rl_plugin.daemon.training import IDLE, Training
+from voice_rl_plugin.daemon.upkeep import DAY_S, StoreHealth, Upkeep
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import Heard
 from voice_rl_plugin.domain.utterance import Utterance
@@ -48,12 +51,23 @@ IDLE_S = 0.5
 """The loop looks round this often even when nothing comes."""
 OUTBOX_S = 0.05
 """It looks round this often while actions wait for the connection."""
+BUSY_WAITING = 10
+BUSY_SHARE = 0.2
+"""While so many messages wait here, commands older than this share of the freshness are dropped."""
+LOOK_S = 0.2
+"""It looks for another champion this often."""
 METRICS_S = 10.0
+NOTICE_S = 1.0
+"""A new problem, or something dropped, is on the health topic this soon."""
 WEEK_S = 7 * 86400.0
-STORE_RETRY_S = 5.0
+STORE_RETRY_S = 1.0
 MAX_DEFERRED = 15
 """Unacknowledged messages while the store cannot be written; the broker sends at most 20 at a time."""
+MAX_JOBS = 100
+"""While so many jobs wait, a request of a door is answered that we are busy, and not taken."""
 HOME_ASSISTANT_STATUS = "homeassistant/status"
+BROKER_DROPPED = "$SYS/broker/publish/messages/dropped"
+"""What mosquitto has dropped for all its clients: without it nobody learns of what overflowed there."""
 
 
 class Daemon:
@@ -125,7 +139,8 @@ class Daemon:
             outlet=outlet,
             counters=counters,
             clock=self._clock,
-            freshness_s=config.doors.freshness_s,
+            check_rate=lambda source: self._check_rate("command", source, self._clock.mono()),
+            freshness_s=self._freshness_s,
         )
         self._announcement = Announcement(
             brain=self._brain,
@@ -135,13 +150,24 @@ class Daemon:
             counters=counters,
             mode=mode,
             executor=parts.executor.name,
-            damaged_stores=tuple(path.name for path in parts.store.moved_aside),
+            store=parts.store,
+            executions=lambda: self._execution.running,
             count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
             device=_device_of(config),
             home_assistant=parts.home_assistant,
         )
         self._home_assistant = parts.home_assistant
         self._on_answer = parts.on_answer
+        keep_days = config.store.retention_days
+        self._upkeep = Upkeep(
+            parts.store.path.parent,
+            keep_s=None if keep_days is None else keep_days * DAY_S,
+            clock=parts.clock,
+            report=lambda found: self._later(self._take_store_health, found),
+        )
+        self._watchdog = parts.watchdog
+        self._lock = parts.lock
+        self._rates = {kind: RateLimit(rate_per_s=config.doors.rate_per_s, burst=config.doors.burst) for kind in ("command", "confirm")}
         self._training = Training(
             config.learning.trainer,
             store=parts.store.path.parent,
@@ -155,8 +181,10 @@ class Daemon:
         self._jobs: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._deferred: deque[Message] = deque()
         self._retry_at = 0.0
+        self._is_retrying = False
         self._connections = 0
-        self._metrics_at = float("-inf")
+        self._metrics_at = self._looked_at = self._noticed_at = float("-inf")
+        self._troubles: tuple[Any, ...] = ()
         self._stop = threading.Event()
         self.is_ready = threading.Event()
         """Set once the daemon was announced on the broker."""
@@ -186,7 +214,10 @@ class Daemon:
 
     def ask(self, request: Request) -> None:
         """Have a request answered; called from the threads of doors."""
-        self._later(self._take_request, request)
+        if len(self._jobs) < MAX_JOBS:
+            self._later(self._take_request, request)
+        elif request.claim():
+            request.reply(Answer(text=sentence("busy", request.language)))
 
     def _start(self) -> None:
         self._brain.load()
@@ -194,10 +225,15 @@ class Daemon:
             self._outlet.guard(self._surroundings.keep)
         inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
         self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
+        self._broker.subscribe([BROKER_DROPPED], is_optional=True)
         self._broker.start()
         if self._home_assistant is not None:
             self._home_assistant.start(self._broker.wake)
-        self._decisions.recover(freshness_s=self._config.doors.freshness_s)
+        self._outlet.guard(lambda: self._decisions.recover(freshness_s=self._config.doors.freshness_s))
+        self._upkeep.start()
+        gc.freeze()  # what is there now stays: the collector need not look through the model and the home again
+        if self._watchdog is not None:
+            self._watchdog.start()
 
     def _step(self) -> None:
         timeout_s = OUTBOX_S if self._execution.waits_for_connection else IDLE_S
@@ -209,13 +245,12 @@ class Daemon:
         self._clock.note_wait(self._clock.mono() - begun, timeout_s=timeout_s)
         if message is not None:
             self._settle(message)
-        self._tick()
+        self._tick(is_idle=message is None)
 
-    def _tick(self) -> None:
+    def _tick(self, *, is_idle: bool) -> None:
+        if self._watchdog is not None:
+            self._watchdog.beat("online" if self._broker.is_connected else "waiting for the broker")
         self._hear_home_assistant()
-        while self._jobs:
-            job, argument = self._jobs.popleft()
-            self._outlet.guard(lambda job=job, argument=argument: job(argument))  # type: ignore[misc]
         if self._broker.is_taken_over:
             raise BrokerError("another program uses our client id; give each daemon its own mqtt.client_id")
         if self._broker.connections != self._connections:
@@ -223,34 +258,58 @@ class Daemon:
             self._outlet.forget_kept()
             self._announce()
             self.is_ready.set()
+        for _ in range(len(self._jobs)):  # what comes meanwhile waits, so that no door keeps the loop from the broker
+            job, argument = self._jobs.popleft()
+            self._outlet.guard(lambda job=job, argument=argument: job(argument))  # type: ignore[misc]
         self._execution.tick()
+        self._execution.keep_marks(is_idle=is_idle)
         if self._execution.deadline is None:
             # Between two executions our clock follows the wall clock; during one it only runs forward.
             self._clock.follow_wall()
         for problem in self._broker.take_problems():
             self._outlet.note(problem)
-        self._brain.look_for_champion()
         mono = self._clock.mono()
+        if mono - self._looked_at >= LOOK_S:
+            self._looked_at = mono
+            self._brain.look_for_champion()
         if self._deferred and mono >= self._retry_at:
-            waiting, self._deferred = list(self._deferred), deque()
-            for message in waiting:
-                self._settle(message)
-        if mono - self._metrics_at >= METRICS_S:
-            self._metrics_at = mono
+            self._retry_deferred()
+        if mono - self._noticed_at >= NOTICE_S:
+            self._noticed_at = mono
+            if (troubles := self._announcement.troubles()) != self._troubles:
+                self._troubles = troubles
+                self._announce()
             if self._mode.stores:
                 self._outlet.guard(self._brain.reload_memory)
+        if mono - self._metrics_at >= METRICS_S:
+            self._metrics_at = mono
             self._look_at_trial()
             self._announce()
 
+    def _retry_deferred(self) -> None:
+        """Take the messages once more that could not be stored, until one cannot be stored again."""
+        waiting, self._deferred = deque(self._deferred), deque()
+        self._is_retrying = True
+        while waiting and not self._deferred:
+            self._settle(waiting.popleft())
+        self._is_retrying = False
+        self._deferred.extend(waiting)
+
     def _close(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
         for door in self._doors:
-            door.stop()
+            self._outlet.guard(door.stop)
         self._outlet.guard(self._training.close)
         if self._home_assistant is not None:
             self._outlet.guard(self._home_assistant.stop)
+        self._outlet.guard(self._upkeep.close)
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
+        self._outlet.guard(self._execution.close)
         self._store.close()
+        if self._lock is not None:
+            self._lock.release()
         _LOGGER.info("stopped")
 
     def _settle(self, message: Message) -> None:
@@ -282,6 +341,9 @@ class Daemon:
             return
         if topic == HOME_ASSISTANT_STATUS:
             self._take_home_assistant_status(message)
+            return
+        if topic == BROKER_DROPPED:
+            self._announcement.take_broker_dropped(message.payload)
             return
         key = topic.removeprefix(f"{self._outlet.prefix}/")
         if message.is_retained and key != "home":
@@ -315,19 +377,31 @@ class Daemon:
 
     def _command(self, message: Message, level: str | None) -> None:
         utterance = native.parse_command(message.payload, area=level, home=self._surroundings.home)
-        self._check_fresh(utterance, message)
-        if utterance.id is not None:
-            if self._is_duplicate(utterance.id, utterance.door):
-                self.counters.count("duplicates")
-                return
-            self._seen.add(f"{utterance.door}:{utterance.id}", self._clock.mono())
-        self._hear(utterance, message)
+        now, mono, waited_s = self._clock.now(), self._clock.mono(), self._clock.waited_s(message)
+        self._check_rate("command", utterance.place, mono)
+        self._check_fresh(utterance, now=now, waited_s=waited_s)
+        if self._is_duplicate(utterance, message):
+            self.counters.count("duplicates")
+            return
+        name = _name_of(utterance)
+        if name is not None:
+            self._seen.add(name, mono)
+        try:
+            self._hear(utterance, message)
+        except StoreError:
+            self._seen.forget(name or "")
+            raise
+
+    def _freshness_s(self) -> float:
+        """Return how old a command may be now: in a storm the fresh ones come first, or all would be decided just before they are too old."""
+        freshness_s = self._config.doors.freshness_s
+        return freshness_s * BUSY_SHARE if self._broker.waiting >= BUSY_WAITING else freshness_s
 
     def _ask(self, message: Message) -> None:
         """Take an utterance whose sender speaks the answer itself; it gets one, whatever happens."""
         fields = native.parse_ask(message.payload, home=self._surroundings.home)
         question = str(fields["id"])
-        if self._is_duplicate(question, "assist"):
+        if self._is_repeated(question, "assist"):
             self.counters.count("duplicates")
             return
         self._seen.add(f"assist:{question}", self._clock.mono())
@@ -336,18 +410,17 @@ class Daemon:
         wrong = "failed"
         try:
             utterance = native.parse_command(native.encode(fields), area=None, home=self._surroundings.home)
+            self._check_rate("command", utterance.place, self._clock.mono())
             wrong = "expired"
-            self._check_fresh(utterance, message)
+            self._check_fresh(utterance, now=self._clock.now(), waited_s=self._clock.waited_s(message))
         except MessageError:
             request.reply(Answer(text=sentence(wrong, request.language)))
             raise
         self._take_request(request)
 
-    def _check_fresh(self, utterance: Utterance, message: Message) -> None:
+    def _check_fresh(self, utterance: Utterance, *, now: float, waited_s: float) -> None:
         try:
-            native.check_fresh(
-                utterance, now=self._clock.now(), waited_s=self._clock.waited_s(message), freshness_s=self._config.doors.freshness_s
-            )
+            native.check_fresh(utterance, now=now, waited_s=waited_s, freshness_s=self._freshness_s())
         except MessageError:
             self.counters.count("stale")
             raise
@@ -362,6 +435,8 @@ class Daemon:
         try:
             with self._outlet.replies.about(request, nothing=sentence("nothing", language), failed=sentence("failed", language)):
                 utterance = native.parse_command(native.encode(request.fields), area=None, home=self._surroundings.home)
+                # Not by session: whoever connects anew has a new one.
+                self._check_rate("command", f"{request.door} {utterance.satellite_id or utterance.area or ''}".strip(), self._clock.mono())
                 message = Message(topic=request.door, payload=b"", received_at=request.received_at)
                 self._hear(replace(utterance, door=request.door), message)
         except VoiceRlError as error:
@@ -389,10 +464,12 @@ class Daemon:
     def _confirm(self, message: Message, level: str | None) -> None:
         confirmation = native.parse_confirm(message.payload, area=level, home=self._surroundings.home)
         mono = self._clock.mono()
+        self._check_rate("confirm", confirmation.satellite_id or confirmation.session_id or confirmation.area or "", mono)
         if confirmation.id is not None and self._seen.has(f"confirm:{confirmation.id}", mono):
             self.counters.count("duplicates")
             return
-        if confirmation.decision_id is None and self._clock.waited_s(message) > self._config.doors.freshness_s:
+        is_late = message.is_duplicate or self._clock.waited_s(message) > self._config.doors.freshness_s
+        if confirmation.decision_id is None and is_late:
             self.counters.count("stale")
             raise MessageError("confirm: it waited while this program was away, and names no decision_id; nothing was done")
         exchange = self._conversations.find(confirmation, now=self._clock.now())
@@ -401,19 +478,41 @@ class Daemon:
             if decision is None:
                 raise MessageError(f"confirm: decision_id: no decision {confirmation.decision_id!r:.60} is known; it may have been erased")
             exchange = Exchange(decision=decision, at=float("-inf"), is_answered=True)
-        self._feedback.judge(confirmation, exchange, message)
+        self._feedback.judge(confirmation, exchange, message, is_late=is_late)
         self._look_at_trial()
         if confirmation.id is not None:
             self._seen.add(f"confirm:{confirmation.id}", mono)
         self._outlet.respond(message, {"decision_id": exchange.decision.id, "verdict": confirmation.verdict, "accepted": True})
 
-    def _is_duplicate(self, utterance_id: str, door: str) -> bool:
+    def _is_duplicate(self, utterance: Utterance, message: Message) -> bool:
+        """Whether this was heard before: by its id, else by saying the same in the same place at the same time."""
+        name = _name_of(utterance)
+        if name is None:
+            return False
+        if self._seen.has(name, self._clock.mono()):
+            return True
+        try:
+            if utterance.id is not None:
+                return self._store.decision_of_utterance(utterance.id, door=utterance.door, now=self._clock.now()) is not None
+            return message.is_duplicate and self._store.decision_about(utterance, now=self._clock.now()) is not None
+        except StoreError:
+            return False
+
+    def _is_repeated(self, utterance_id: str, door: str) -> bool:
+        """Whether an utterance with this id was heard at this door before."""
         if self._seen.has(f"{door}:{utterance_id}", self._clock.mono()):
             return True
         try:
             return self._store.decision_of_utterance(utterance_id, door=door, now=self._clock.now()) is not None
         except StoreError:
             return False
+
+    def _check_rate(self, kind: str, source: str, mono: float) -> None:
+        if not self._is_retrying and not self._rates[kind].allows(source, mono):
+            self.counters.count("throttled")
+            raise MessageError(
+                f"{kind}: more than {self._config.doors.rate_per_s:g} a second from {source or 'nowhere'!r}; nothing was done"
+            )
 
     # Home and states
 
@@ -505,6 +604,12 @@ class Daemon:
             self._outlet.forget_kept()
             self._announce()
 
+    def _take_store_health(self, found: StoreHealth) -> None:
+        if found.problem:
+            self._outlet.note(found.problem)
+        self._announcement.take_store_health(found)
+        self._announce()
+
     # Model and training
 
     def _take_champion(self, loaded: Loaded) -> None:
@@ -532,12 +637,20 @@ class Daemon:
         self._announce()
 
     def _announce(self) -> None:
-        self._outlet.guard(lambda: self._announcement.publish(self._train_state))
+        if self._broker.is_connected:  # who cannot hear is not online
+            self._outlet.guard(lambda: self._announcement.publish(self._train_state))
 
     def _later(self, job: Callable[[Any], None], argument: Any) -> None:
         """Have the loop do something; called from other threads."""
         self._jobs.append((job, argument))
         self._broker.wake()
+
+
+def _name_of(utterance: Utterance) -> str | None:
+    """Return what tells an utterance from all others: the sender's id, else its time, place and words; None without either."""
+    if utterance.id is not None:
+        return f"{utterance.door}:{utterance.id}"
+    return f"{utterance.door}:{utterance.said_at!r}:{utterance.place}:{utterance.text}" if utterance.said_at else None
 
 
 def _device_of(config: Config) -> tuple[str, bytes] | None:

@@ -6,10 +6,13 @@ from typing import Any
 KEPT_LATENCIES = 1000
 
 NAMES = (
-    "acted asked rejected executed failed confirmed denied undone corrected duplicates stale retained_ignored malformed errors "
-    "unsent unstored"
+    "acted asked rejected executed failed confirmed denied undone corrected duplicates stale throttled retained_ignored malformed errors "
+    "unsent unstored unreported"
 ).split()
-"""`acted` counts decisions, `executed` and `failed` what was seen of them; `stale` are over-age commands, `unstored` what a full disk lost."""
+"""`acted` counts decisions, `executed` and `failed` what was seen of them; `stale` are over-age commands, `throttled` those of a source that
+sends too many, `unstored` what a full disk lost, `unreported` errors that were too many to be published."""
+DROPS = "stale throttled duplicates retained_ignored malformed unsent unstored unreported".split()
+"""What was not carried out, not kept or not told."""
 
 
 class Counters:
@@ -27,6 +30,10 @@ class Counters:
 
     def __getitem__(self, name: str) -> int:
         return self._counts[name]
+
+    def drops(self) -> dict[str, int]:
+        """Return the counts of what was dropped, without those that are 0."""
+        return {name: self._counts[name] for name in DROPS if self._counts[name]}
 
     def add_latency(self, latency_ms: float) -> None:
         """Note how long one decision took, from the message to the publication."""

@@ -11,7 +11,7 @@ from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.clock import SteadyClock
 from voice_rl_plugin.daemon.conversation import Conversations, Exchange
 from voice_rl_plugin.daemon.counters import Counters
-from voice_rl_plugin.daemon.execution import Execution
+from voice_rl_plugin.daemon.execution import WYOMING_INTENT, Execution
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.surroundings import Surroundings
@@ -20,7 +20,7 @@ from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.errors import StoreError
-from voice_rl_plugin.learning.store import ExperienceStore
+from voice_rl_plugin.learning.store import ANSWERED, ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,21 +85,26 @@ class Decisions:
             message: what it was decided about; its sender may want an answer.
             corrects: the decision that this one was said to correct.
         """
+        self._outlet.check_response(message)
         mono = self._clock.mono()
         last = self._conversations.turn(decision.utterance, now=mono)
         if self._mode.stores and not self._record(decision, last):
             self._counters.count("duplicates")
             return
+        # What an earlier process was given may have been carried out although the store does not know it.
+        is_retry = message.is_duplicate
         self._conversations.add(Exchange(decision=decision, at=mono, corrects=corrects))
         self._counters.count(_COUNTED[decision.outcome])
-        self._outlet.tell(decision, message=message)
+        if decision.outcome == "act":
+            self._execution.carry_out(
+                decision, is_retry=is_retry, is_marked=True, tell=lambda: self._outlet.tell(decision, message=message)
+            )
+        else:
+            self._outlet.tell(decision, message=message)
         if decision.outcome == "clarify" and decision.question:
             self._outlet.say(decision.question, decision, expects_reply=True)
-        elif decision.outcome == "reject":
-            if not is_silent(decision) or self._outlet.replies.is_waited_for:
-                self._outlet.say(decision.reason, decision, is_success=False)
-        elif decision.outcome == "act":
-            self._execution.carry_out(decision)
+        elif decision.outcome == "reject" and (not is_silent(decision) or self._outlet.replies.is_waited_for):
+            self._outlet.say(decision.reason, decision, is_success=False)
         self._counters.add_latency((self._clock.mono() - message.received_at) * 1000.0)
         _LOGGER.info(
             "decision %s: %s by %s (%s), confidence %.3f, %d actions, policy %s, %.1f ms",
@@ -113,20 +118,29 @@ class Decisions:
         steps = self._store.open_steps(since=self._clock.now() - freshness_s)
         for decision_id in dict.fromkeys(one.decision.id for one in steps):
             mine = [one for one in steps if one.decision.id == decision_id]
-            decision = mine[0].decision
+            decision, since = mine[0].decision, None
+            if decision.reason_code == ANSWERED and decision.executor != WYOMING_INTENT:  # what was handed over is Home Assistant's
+                decision, since = self._name_executor(decision), mine[0].publishing_at
             if decision.executor == self._execution.name:
-                self._conversations.add(Exchange(decision=decision, at=self._clock.mono()))
-                self._execution.carry_out(decision, is_retry=any(one.publishing_at is not None for one in mine))
+                self._conversations.add(Exchange(decision=decision, at=self._clock.mono(), is_answered=since is not None))
+                self._execution.carry_out(decision, is_retry=any(one.publishing_at is not None for one in mine), since=since)
 
     def _name_executor(self, decision: Decision) -> Decision:
         return replace(decision, executor=self._execution.executor_of(decision.actions))
 
     def _record(self, decision: Decision, last: Turn | None) -> bool:
-        """Commit a decision; a store that cannot be written costs the row, never the lights."""
+        """Commit a decision together with the marks of what it publishes; a store that cannot be written costs the row, never the lights."""
+        done = self._execution.take_done()
         try:
-            previous = last.actions if last is not None else ()
-            return self._store.record_decision(decision, previous=previous, states=self._surroundings.states)
+            return self._store.record_decision(
+                decision,
+                previous=last.actions if last is not None else (),
+                states=self._surroundings.states,
+                publishing_at=self._clock.now() if decision.executor != "none" else None,
+                done=done,
+            )
         except StoreError as error:
+            self._execution.give_back_done(done)
             self._counters.count("unstored")
             self._outlet.note(str(error))
             _LOGGER.error("decision %s is not stored: %s", decision.id, error)  # noqa: TRY400

@@ -1,10 +1,12 @@
 """Execution: decisions become messages for the executor's devices, and end as done, failed or taken back.
 
-decision -> marked -> steps -> outbox -> broker      result | state | time -> settled -> said
+decision -> marked -> steps -> outbox -> broker -> acknowledged -> done      result | state | time -> settled -> said
+                                 ^---- lost, fresh and repeatable ----'
 """
 
 import logging
 from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from voice_rl_plugin.acting.assist_intents import AssistIntent, assist_intent
@@ -24,7 +26,7 @@ from voice_rl_plugin.domain.home import EntityState
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker
 from voice_rl_plugin.errors import StoreError
-from voice_rl_plugin.learning.store import ExperienceStore
+from voice_rl_plugin.learning.store import Done, ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,6 +37,11 @@ _SAID_AS_IS = ("no_answer", "unseen", "unreachable", "not_allowed", "expired", "
 WYOMING_INTENT = "wyoming_intent"
 """The executor of what Home Assistant does itself, as our answer to it."""
 KEPT_HANDED_OVER = 256
+UNTOLD_S = 60.0
+"""What could not be said for want of a connection is said when there is one again, but not later than this."""
+_UNTOLD_KEPT = 20
+MARKS_WAIT_S = 0.5
+"""Marks of what has left wait so long for a commit that is made anyway."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +51,15 @@ class _Sending:
     message: OutgoingMessage
     decision_id: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Untold:
+    """A failure that nobody could be told of."""
+
+    text: str
+    decision: Decision
+    at: float
 
 
 class Execution:
@@ -75,6 +91,12 @@ class Execution:
         self._taken_back: deque[str] = deque(maxlen=TAKEN_BACK_KEPT)
         self._handed_over: OrderedDict[str, Snapshot] = OrderedDict()
         """The states from before what Home Assistant did itself."""
+        self._under_way: dict[int, _Sending] = {}
+        """What the broker has not acknowledged yet, by ticket."""
+        self._marked: set[str] = set()
+        """Decisions that are marked as about to leave."""
+        self._done: list[Done] = []
+        self._untold: deque[_Untold] = deque(maxlen=_UNTOLD_KEPT)
 
     @property
     def name(self) -> str:
@@ -87,6 +109,11 @@ class Execution:
         return self._executor.deadline()
 
     @property
+    def running(self) -> int:
+        """Return how many decisions are being carried out."""
+        return len(self._running)
+
+    @property
     def waits_for_connection(self) -> bool:
         """Whether actions wait to be published."""
         return bool(self._outbox)
@@ -97,8 +124,25 @@ class Execution:
             return WYOMING_INTENT
         return self._executor.name if any(action.is_published for action in actions) else "none"
 
+    def take_done(self) -> Sequence[Done]:
+        """Return the decisions that have left and are not marked so yet: the caller writes them."""
+        done, self._done = self._done, []
+        return done
+
+    def give_back_done(self, done: Sequence[Done]) -> None:
+        """Take back what could not be written."""
+        self._done = [*done, *self._done]
+
     def carry_out(
-        self, decision: Decision, *, done: str | None = None, is_risky: bool = False, is_retry: bool = False, since: float | None = None
+        self,
+        decision: Decision,
+        *,
+        done: str | None = None,
+        is_risky: bool = False,
+        is_retry: bool = False,
+        is_marked: bool = False,
+        since: float | None = None,
+        tell: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin to carry a decision out, and answer what was asked of states.
 
@@ -107,32 +151,41 @@ class Execution:
             done: what to say when it worked; by default that it is done, or who does it.
             is_risky: none of its steps may be published twice.
             is_retry: after a crash: only the steps that may be published twice.
+            is_marked: whether the store knows already that it is about to leave, or cannot know.
             since: when a person last asked for it, in Unix seconds.
+            tell: tells of the decision; called when its actions have left, for they are what a person waits for.
         """
+        is_published = any(action.is_published for action in decision.actions)
+        progress = Progress()
+        if is_published:
+            if not is_marked:
+                self._mark(decision)
+            if self._mode.stores and decision.stage != "undo":
+                self._marked.add(decision.id)
+            intent = self._find_intent(decision.actions, language=decision.language) if decision.executor == WYOMING_INTENT else None
+            if intent is not None:
+                self._hand_over(decision, intent)
+            else:
+                self._expect(decision)
+                self._running[decision.id] = (decision, _success(decision) if done is None else done)
+                progress = self._executor.start(
+                    decision,
+                    states=self._surroundings.states,
+                    now=self._clock.now(),
+                    since=since,
+                    is_retry=is_retry,
+                    is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
+                )
+            for message in progress.messages:
+                self._send(message)
+        tell()
         for action in decision.actions:
             if action.domain == "query":
                 told = tell_states(action.targets, self._surroundings.home, self._surroundings.states, decision.language)
                 self._outlet.say(told, decision)
-        if not any(action.is_published for action in decision.actions):
-            return
-        intent = self._find_intent(decision.actions, language=decision.language) if decision.executor == WYOMING_INTENT else None
-        if intent is not None:
-            self._hand_over(decision, intent)
-            return
-        self._mark(decision, is_done=False)
-        self._expect(decision)
-        self._running[decision.id] = (decision, _success(decision) if done is None else done)
-        progress = self._executor.start(
-            decision,
-            states=self._surroundings.states,
-            now=self._clock.now(),
-            since=since,
-            is_retry=is_retry,
-            is_risky=is_risky or any_risky(decision.actions, self._surroundings.home),
-        )
-        self.take(progress)
-        if not any(one.decision_id == decision.id for one in self._outbox):
-            self._mark(decision, is_done=True)
+        if is_published and not progress.messages:
+            self._note_done(decision.id)
+        self.take(replace(progress, messages=()))
 
     def take_back(self, decision: Decision, *, keeps: tuple[Action, ...] = ()) -> str:
         """Undo a decision, except on the targets of `keeps`.
@@ -191,9 +244,26 @@ class Execution:
         self.take(self._executor.on_state(entity_id, state, now=self._clock.now()))
 
     def tick(self) -> None:
-        """Publish what waited for the connection, and settle what is due."""
+        """Take what the broker has acknowledged, publish what waited for the connection, and settle what is due."""
+        self._take_deliveries()
         self._flush()
         self.take(self._executor.tick(self._clock.now()))
+        if self._untold and self._broker.is_connected:
+            self._tell_untold()
+
+    def keep_marks(self, *, is_idle: bool) -> None:
+        """Write the marks of what has left, when nobody waits or they have waited long enough."""
+        if not self._done or not (is_idle or self._clock.now() - self._done[0].at > MARKS_WAIT_S):
+            return
+        try:
+            self._store.mark_all_done(self.take_done())
+        except StoreError as error:
+            self._outlet.note(str(error))
+
+    def close(self) -> None:
+        """Write down what the broker has acknowledged in the end."""
+        self._take_deliveries()
+        self.keep_marks(is_idle=True)
 
     def _find_intent(self, actions: tuple[Action, ...], *, language: str = "en") -> AssistIntent | None:
         """Return the intent that answers the request at hand, when Home Assistant can do exactly this itself."""
@@ -206,30 +276,51 @@ class Execution:
 
     def _hand_over(self, decision: Decision, intent: AssistIntent) -> None:
         """Have Home Assistant do it as our answer to it; it says itself whether it worked."""
-        self._mark(decision, is_done=False)
         snapshot = take_snapshot(decision.id, decision.actions, self._surroundings.states, self._clock.now())
         self._handed_over[decision.id] = snapshot
         while len(self._handed_over) > KEPT_HANDED_OVER:
             self._handed_over.popitem(last=False)
         self._outlet.replies.hand_over(intent)
-        self._mark(decision, is_done=True)
 
     def _expect(self, decision: Decision) -> None:
         targets = tuple(dict.fromkeys(target for action in decision.actions for target in (action.targets or (action.service,))))
         names = names_of(targets, self._surroundings.home, decision.language)
         self._outlet.replies.expect(decision.id, sentence("no_answer", decision.language, names=names))
 
-    def _mark(self, decision: Decision, *, is_done: bool) -> None:
+    def _mark(self, decision: Decision) -> None:
         if not self._mode.stores or decision.stage == "undo":
             return
         try:
             for step in range(len(decision.actions)):
-                if is_done:
-                    self._store.mark_done(decision.id, step, at=self._clock.now())
-                else:
-                    self._store.mark_publishing(decision.id, step, at=self._clock.now())
+                self._store.mark_publishing(decision.id, step, at=self._clock.now())
         except StoreError as error:
             self._outlet.note(str(error))
+
+    def _note_done(self, decision_id: str) -> None:
+        if decision_id in self._marked:
+            self._marked.discard(decision_id)
+            self._done.append(Done(decision_id=decision_id, at=self._clock.now()))
+
+    def _take_deliveries(self) -> None:
+        again: list[_Sending] = []
+        for delivery in self._broker.take_deliveries():
+            sending = self._under_way.pop(delivery.ticket, None)
+            if sending is None:
+                continue
+            if delivery.outcome == "lost":
+                # It may have arrived: only what may come twice goes once more, and the rest ends with or without an answer.
+                again += [sending] if sending.message.is_repeatable and sending.decision_id in self._running else []
+            elif delivery.outcome == "refused":
+                step = int(sending.message.payload["step"])
+                self.take_result(
+                    native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error="refused by the broker")
+                )
+            elif not self._is_open(sending.decision_id):
+                self._note_done(sending.decision_id)
+        self._outbox.extendleft(reversed(again))
+
+    def _is_open(self, decision_id: str) -> bool:
+        return any(one.decision_id == decision_id for one in (*self._outbox, *self._under_way.values()))
 
     def take(self, progress: Progress) -> None:
         """Publish what an executor wants published, and settle what it has settled."""
@@ -249,21 +340,23 @@ class Execution:
         if left_s <= 0.0:
             self._counters.count("unsent")
             return True
-        return self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
+        ticket = self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
+        if ticket:
+            self._under_way[ticket] = sending
+        return bool(ticket)
 
     def _flush(self) -> None:
         while self._outbox and (self._outbox[0].expires_at <= self._clock.now() or self._broker.is_connected):
-            sending = self._outbox[0]
-            if not self._try_send(sending):
+            if not self._try_send(self._outbox[0]):
                 return
             self._outbox.popleft()
-            running = self._running.get(sending.decision_id)
-            if running is not None and not any(one.decision_id == sending.decision_id for one in self._outbox):
-                self._mark(running[0], is_done=True)
 
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
         self._outbox = deque(one for one in self._outbox if one.decision_id != settlement.decision_id)
+        if settlement.is_success:
+            self._note_done(settlement.decision_id)
+        self._marked.discard(settlement.decision_id)
         if decision is not None:
             self._tell_settled(settlement, decision, done)
         self._outlet.replies.settle(settlement.decision_id)
@@ -284,8 +377,17 @@ class Execution:
         key = settlement.error if settlement.error in _SAID_AS_IS else "failed"
         if key in ("no_answer", "unseen") and not names:
             key = "failed"
-        self._outlet.say(settlement.speech or sentence(key, decision.language, names=names), decision, is_success=False)
+        text = settlement.speech or sentence(key, decision.language, names=names)
+        if not self._outlet.say(text, decision, is_success=False):
+            self._untold.append(_Untold(text=text, decision=decision, at=self._clock.now()))
         _LOGGER.warning("decision %s was not carried out: %s", settlement.decision_id, settlement.error)
+
+    def _tell_untold(self) -> None:
+        untold, self._untold = self._untold, deque(maxlen=_UNTOLD_KEPT)
+        for one in untold:
+            if self._clock.now() - one.at <= UNTOLD_S:
+                self._outlet.tell_event("failed", one.decision)
+                self._outlet.say(one.text, one.decision, is_success=False)
 
 
 def _success(decision: Decision) -> str:

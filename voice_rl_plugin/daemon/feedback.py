@@ -29,10 +29,11 @@ from voice_rl_plugin.doors.broker import Message
 from voice_rl_plugin.errors import MessageError
 from voice_rl_plugin.learning.attribution import counts_as_feedback, rephrase_of
 from voice_rl_plugin.learning.reward import correction_of, is_explicit
-from voice_rl_plugin.learning.store import ExperienceStore
+from voice_rl_plugin.learning.store import ANSWERED, ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
 
+_LATE = "confirm: it waited, or was given to this program before; it was noted, and nothing was done"
 _COUNTED = {"yes": "confirmed", "no": "denied", "correct": "corrected"}
 
 
@@ -64,11 +65,17 @@ class FeedbackDesk:
         self._mode = mode
         self._clock = clock
 
-    def judge(self, confirmation: native.Confirmation, exchange: Exchange, message: Message) -> None:
+    def judge(self, confirmation: native.Confirmation, exchange: Exchange, message: Message, *, is_late: bool = False) -> None:
         """Take a confirmation from the broker.
 
+        Args:
+            confirmation: what was said.
+            exchange: the decision that it is about.
+            message: what it came in.
+            is_late: it waited, or may have been acted upon before: it is learned from, and nothing is done.
+
         Raises:
-            MessageError: it does not fit the decision; nothing is done.
+            MessageError: it does not fit the decision, or is late; nothing is done.
             StoreError: it cannot be written; the message is kept and tried again.
         """
         decision = exchange.decision
@@ -85,11 +92,13 @@ class FeedbackDesk:
             if decision.outcome == "clarify" and not exchange.is_answered:
                 raise MessageError("confirm: the decision only asked; there is nothing to undo")
             self.learn(feedback, decision)
+            if is_late:
+                raise MessageError(_LATE)
             self._outlet.say(self._execution.take_back(decision), decision)
         elif confirmation.correction_text is not None:
-            self._correct(replace(feedback, verdict="correct"), exchange, message)
+            self._correct(replace(feedback, verdict="correct"), exchange, message, is_late=is_late)
         elif decision.outcome == "clarify" and (confirmation.verdict == "yes" or confirmation.choice is not None):
-            self._answer(confirmation, exchange, feedback)
+            self._answer(confirmation, exchange, feedback, is_late=is_late)
         elif confirmation.choice is not None:
             raise MessageError("confirm: choice: the decision asked nothing")
         else:
@@ -185,21 +194,21 @@ class FeedbackDesk:
             return
         exchange = self._conversations.get(decision.id)
         taught_by = exchange.corrects if exchange is not None else None
-        if taught_by is None and decision.reason_code == "answered":
+        if taught_by is None and decision.reason_code == ANSWERED:
             taught_by = decision.id
         if taught_by is not None and self._brain.unlearn(taught_by):
             _LOGGER.info("decision %s was denied: what the correction before it taught is forgotten", decision.id)
         if feedback.verdict == "no" and not feedback.correction and self._brain.forget_names(decision):
             _LOGGER.info("decision %s was denied: the name that it went by is forgotten", decision.id)
 
-    def _answer(self, confirmation: native.Confirmation, exchange: Exchange, feedback: Feedback) -> None:
+    def _answer(self, confirmation: native.Confirmation, exchange: Exchange, feedback: Feedback, *, is_late: bool) -> None:
         """Carry out what was picked from a question, once."""
         decision, age_s = exchange.decision, exchange.age_s(self._clock.mono())
         choice = pick_choice(decision, confirmation.choice)
         is_risky = decision.is_risky or any_risky(choice.actions, self._surroundings.home)
         if is_risky:
-            _check_may_confirm(confirmation, exchange, age_s)
-        is_late = exchange.is_answered or age_s > QUESTION_S
+            _check_may_confirm(confirmation, exchange, age_s, is_late=is_late)
+        is_late = is_late or exchange.is_answered or age_s > QUESTION_S
         exchange.is_answered = True
         self.learn(replace(feedback, verdict="yes", correction=choice.actions), decision, is_memorable=not is_risky)
         if is_late:
@@ -223,7 +232,7 @@ class FeedbackDesk:
             actions=choice.actions,
             question=None,
             choices=(),
-            reason_code="answered",
+            reason_code=ANSWERED,
             executor=self._execution.executor_of(choice.actions),
         )
         if first is not None:
@@ -233,7 +242,7 @@ class FeedbackDesk:
         self._outlet.tell(acting)
         self._execution.carry_out(acting, is_risky=is_risky, since=self._clock.now())
 
-    def _correct(self, feedback: Feedback, exchange: Exchange, message: Message) -> None:
+    def _correct(self, feedback: Feedback, exchange: Exchange, message: Message, *, is_late: bool) -> None:
         """Decide the words of a correction, learn from them, take the wrong action back, and do the right one."""
         wrong, text = exchange.decision, feedback.correction_text or ""
         right = self._decisions.correct(
@@ -244,6 +253,8 @@ class FeedbackDesk:
         is_risky = any_risky(actions, self._surroundings.home) or (right is not None and right.is_risky)
         is_understood = right is not None and right.outcome == "act"
         self.learn(replace(feedback, correction=actions), wrong, is_memorable=is_understood and not is_risky)
+        if is_late:
+            raise MessageError(_LATE)
         if right is None:
             return
         if is_understood and exchange.at > float("-inf"):
@@ -255,12 +266,12 @@ class FeedbackDesk:
             self._execution.take_back(wrong, keeps=right.actions)
 
 
-def _check_may_confirm(confirmation: native.Confirmation, exchange: Exchange, age_s: float) -> None:
+def _check_may_confirm(confirmation: native.Confirmation, exchange: Exchange, age_s: float, *, is_late: bool) -> None:
     """Refuse a confirmation of a risky action that is not the one that was asked for."""
     door = exchange.decision.utterance.door
     if confirmation.decision_id is None:
         raise MessageError("confirm: a risky action is confirmed by its decision_id only")
     if confirmation.door != door:
         raise MessageError(f"confirm: a risky action is confirmed where it was asked, at the door {door!r}")
-    if exchange.is_answered or age_s > RISKY_CONFIRM_S:
+    if is_late or exchange.is_answered or age_s > RISKY_CONFIRM_S:
         raise MessageError(f"confirm: a risky action is confirmed once, within {RISKY_CONFIRM_S:g} s; say it again")

@@ -39,7 +39,8 @@ class HermesDesk:
         outlet: Outlet,
         counters: Counters,
         clock: SteadyClock,
-        freshness_s: float,
+        check_rate: Callable[[str], None],
+        freshness_s: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._hear = hear
@@ -48,6 +49,7 @@ class HermesDesk:
         self._outlet = outlet
         self._counters = counters
         self._clock = clock
+        self._check_rate = check_rate
         self._freshness_s = freshness_s
         self._seen = native.SeenIds()
         spoken = hermes.QUERY if settings.dialogue_manager else hermes.TEXT_CAPTURED
@@ -68,7 +70,7 @@ class HermesDesk:
         query = hermes.parse_query(message.payload, topic=message.topic)
         if self._settings.site_ids and query.site_id not in self._settings.site_ids:
             return
-        if self._clock.waited_s(message) > self._freshness_s:
+        if self._clock.waited_s(message) > self._freshness_s():
             self._counters.count("stale")
             raise MessageError(f"{message.topic}: it waited while this program was away; nothing was done")
         if self._is_repeated(query, message):
@@ -101,6 +103,7 @@ class HermesDesk:
         language = request.language
         try:
             with self._outlet.replies.about(request, nothing="", failed=sentence("failed", language)):
+                self._check_rate(f"hermes {query.site_id}")
                 utterance = native.parse_command(native.encode(request.fields), area=None, home=home)
                 self._hear(replace(utterance, door="hermes"), message, admits)
         finally:

@@ -1,11 +1,13 @@
 """The outlet: everything that the daemon says on the broker, and the problems that it has noticed."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.daemon.limits import RateLimit
 from voice_rl_plugin.daemon.replies import Replies
 from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.doors import native
@@ -16,6 +18,9 @@ from voice_rl_plugin.errors import BrokerError, MessageError, VoiceRlError
 _LOGGER = logging.getLogger(__name__)
 
 PROBLEMS_KEPT = 10
+REPORTS_PER_S = 5.0
+REPORTS_BURST = 20
+"""More errors than this are counted and not published: a storm of nonsense must not become a storm of complaints."""
 
 
 class Outlet:
@@ -26,6 +31,7 @@ class Outlet:
         self._counters = counters
         self._retained: dict[str, bytes] = {}
         self._problems: deque[str] = deque(maxlen=PROBLEMS_KEPT)
+        self._reports = RateLimit(rate_per_s=REPORTS_PER_S, burst=REPORTS_BURST)
         self.prefix = prefix
         self.replies = Replies()
 
@@ -34,9 +40,19 @@ class Outlet:
         """Return the last problems, oldest first."""
         return tuple(self._problems)
 
-    def publish(self, topic: str, payload: Mapping[str, Any], *, expires_s: float | None = None) -> bool:
-        """Publish on a whole topic; return whether the broker may get it."""
+    def publish(self, topic: str, payload: Mapping[str, Any], *, expires_s: float | None = None) -> int:
+        """Publish on a whole topic; return the ticket of the publication, 0 without a connection."""
         return self._broker.publish(topic, native.encode(payload), expires_s=expires_s)
+
+    def check_response(self, message: Message) -> None:
+        """Check where an answer is wanted.
+
+        Raises:
+            MessageError: on one of our own topics.
+        """
+        topic, own = message.response_topic, f"{self.prefix}/"
+        if topic is not None and (topic.startswith("$") or (topic.startswith(own) and not topic.startswith(f"{own}response/"))):
+            raise MessageError(f"response topic: expected one outside {own} or below {own}response/, got {topic!r:.100}")
 
     def tell(self, decision: Decision, *, message: Message | None = None) -> None:
         """Tell everybody what was decided, and him who asked for an answer once more."""
@@ -59,20 +75,21 @@ class Outlet:
         self._respond(message, native.encode(payload))
 
     def _respond(self, message: Message, payload: bytes) -> None:
-        topic = message.response_topic
-        if topic is None:
-            return
-        own = f"{self.prefix}/"
-        if topic.startswith("$") or (topic.startswith(own) and not topic.startswith(f"{own}response/")):
-            raise MessageError(f"response topic: expected one outside {own} or below {own}response/, got {topic!r:.100}")
-        self._broker.publish(topic, payload, correlation=message.correlation)
+        self.check_response(message)
+        if message.response_topic is not None:
+            self._broker.publish(message.response_topic, payload, correlation=message.correlation)
 
-    def say(self, text: str, decision: Decision, *, expects_reply: bool = False, is_success: bool = True) -> None:
-        """Have a sentence spoken where a decision's words came from; at other doors it is answered there."""
+    def say(self, text: str, decision: Decision, *, expects_reply: bool = False, is_success: bool = True) -> bool:
+        """Have a sentence spoken where a decision's words came from; at other doors it is answered there.
+
+        Returns:
+            Whether a request has taken it, or there was a connection to say it on.
+        """
         if not text or self.replies.take(text, decision.id, is_success=is_success, expects_reply=expects_reply):
-            return
-        if decision.utterance.door not in ("wyoming", "assist"):
-            self._broker.publish(f"{self.prefix}/say", native.encode_say(text, decision=decision, expects_reply=expects_reply))
+            return True
+        if decision.utterance.door in ("wyoming", "assist"):
+            return True
+        return bool(self._broker.publish(f"{self.prefix}/say", native.encode_say(text, decision=decision, expects_reply=expects_reply)))
 
     def answer(self, answer_to: str, answer: Answer) -> None:
         """Answer a request that came on `<prefix>/ask`."""
@@ -99,7 +116,10 @@ class Outlet:
         self._retained.clear()
 
     def report(self, error: Exception, topic: str) -> None:
-        """Publish an error."""
+        """Publish an error, unless there were too many just now."""
+        if not self._reports.allows("", time.monotonic()):
+            self._counters.count("unreported")
+            return
         try:
             self._broker.publish(f"{self.prefix}/error", native.encode_error(error, topic))
         except BrokerError as problem:

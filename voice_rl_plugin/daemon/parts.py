@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from voice_rl_plugin.acting.executor import Executor, Progress
 from voice_rl_plugin.config import Config
+from voice_rl_plugin.daemon.instance import InstanceLock
 from voice_rl_plugin.daemon.reload import Models
+from voice_rl_plugin.daemon.watchdog import Watchdog
 from voice_rl_plugin.deciding.aliases import TaughtName
 from voice_rl_plugin.deciding.turn import Heard, Turn
 from voice_rl_plugin.domain.action import Action
@@ -109,3 +111,6 @@ class Parts:
     """Unix seconds."""
     monotonic: Callable[[], float] = time.monotonic
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    watchdog: Watchdog | None = None
+    lock: InstanceLock | None = None
+    """Keeps a second daemon from this store."""

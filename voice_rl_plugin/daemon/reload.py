@@ -35,6 +35,9 @@ class Models(Protocol):
     def summary(self, version: str) -> str:
         """Return in one line what a version was made of."""
 
+    def made_at(self, version: str) -> float:
+        """Return when a version was made, in Unix seconds."""
+
     def promote(self, version: str, *, at: float) -> None:
         """Make a version the champion."""
 

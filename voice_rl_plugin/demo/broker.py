@@ -88,6 +88,7 @@ class EmbeddedBroker:
         folder = Path(self._folder.name)
         settings = (
             f"listener {self.port} {self.host}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nmax_queued_messages 10000\n"
+            "sys_interval 1\n"
         )
         (folder / "mosquitto.conf").write_text(settings, encoding="utf-8")
         with (folder / "log").open("wb") as log:

@@ -98,6 +98,10 @@ class SeenIds:
         seen_at = self._seen.get(message_id)
         return seen_at is not None and now - seen_at < self._keep_s
 
+    def forget(self, message_id: str) -> None:
+        """Forget an id, so that the same message can be taken again."""
+        self._seen.pop(message_id, None)
+
     def add(self, message_id: str, now: float) -> None:
         """Remember an id, and drop the oldest ones."""
         self._seen.pop(message_id, None)
@@ -294,9 +298,12 @@ def read_text(fields: Mapping[str, Any], key: str, what: str) -> str | None:
     return _text(fields, key, what)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return a payload as JSON."""
-    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODER.encode(payload).encode("utf-8", "replace")
 
 
 def encode_event(event_type: str, decision: Decision) -> bytes:

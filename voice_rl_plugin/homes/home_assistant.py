@@ -188,6 +188,13 @@ class HomeAssistantSource:
         with self._lock:
             return self._link is not None
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Return year and month of Home Assistant's version; empty when it is not known."""
+        with self._lock:
+            parts = self._link.version.split(".")[:2] if self._link is not None else []
+        return tuple(int(one) for one in parts) if all(one.isdigit() for one in parts) else ()
+
     def start(self, wake: Callable[[], None]) -> None:
         """Begin to connect.
 

@@ -1,15 +1,16 @@
-"""One SQLite connection, owned by one thread: opening, recovery from damage, transactions, truly erasing.
+"""One SQLite connection behind one lock: opening, recovery from damage, transactions, truly erasing.
 
-Any thread may call; the work is handed to the owner and waited for. `synchronous` is FULL: with NORMAL a power cut takes back
-commits that were already acknowledged to the broker, and home servers lose power more often than processes die. FULL costs
-0.6 ms a commit instead of 0.3 (docs/RELIABILITY.md: 1,648 against 3,565 a second) at a few commits a minute.
+Any thread may call, one at a time; the caller does the work itself, since handing it to another thread and back costs as much as the commit.
+`synchronous` is FULL: with NORMAL a power cut takes back commits that were already acknowledged to the broker, and home servers lose power
+more often than processes die. FULL costs 0.6 ms a commit instead of 0.3 (docs/adr/004: 1,648 against 3,565 a second) at a few commits a minute.
 """
 
-import concurrent.futures
 import contextlib
 import logging
 import os
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,9 @@ _LOGGER = logging.getLogger(__name__)
 
 RESERVE_BYTES = 1_048_576
 """Kept aside so that a full disk does not stop an erasure."""
+IMPATIENT_FOR_S = 5.0
+"""After a lock that did not go in time the next calls do not wait for it again; a household does."""
+IMPATIENT_TIMEOUT_S = 0.05
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _COMPANIONS = ("", "-wal", "-shm")
@@ -29,7 +33,7 @@ T = TypeVar("T")
 
 
 class StoreConnection:
-    """A database file, and the only thread that touches it."""
+    """A database file, and the only connection of this process to it."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float], busy_timeout_s: float, owns_file: bool) -> None:
         """Open the database.
@@ -52,7 +56,9 @@ class StoreConnection:
         self._clock = clock
         self._busy_timeout_s = busy_timeout_s
         self._owns_file = owns_file
-        self._owner = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="experience-store")
+        self._lock = threading.Lock()
+        self._impatient_until = float("-inf")
+        self._is_impatient = False
         self._connection: sqlite3.Connection | None = None
         try:
             self.run(self._open)
@@ -62,35 +68,34 @@ class StoreConnection:
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
-        with contextlib.suppress(RuntimeError):  # the owner is gone already
-            self._owner.submit(self._disconnect).result()
-        self._owner.shutdown()
+        with self._lock:
+            self._disconnect()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Run work on the owner thread and return its result.
+        """Run work, alone, and return its result.
 
         Raises:
             StoreError: the database is locked for longer than the busy timeout, full, or damaged beyond recovery.
             MessageError: an id holds what is no Unicode.
         """
+        if not self._lock.acquire(timeout=self._busy_timeout_s):
+            raise StoreError(f"{self.path}: busy for more than {self._busy_timeout_s:g} s; try again")
         try:
-            future = self._owner.submit(work)
-        except RuntimeError as error:
-            raise StoreError(f"{self.path}: the experience store is closed") from error
-        try:
-            return self._result_of(future)
+            self._set_patience()
+            return work()
         except sqlite3.Error as error:
             raise self._error_of(error) from error
         except UnicodeEncodeError as error:
             raise MessageError(f"expected Unicode text, got a lone surrogate: {error.reason}") from error
+        finally:
+            self._lock.release()
 
-    def _result_of(self, future: concurrent.futures.Future[T]) -> T:
-        try:
-            return future.result(timeout=self._busy_timeout_s)
-        except concurrent.futures.TimeoutError as error:
-            if future.cancel():
-                raise StoreError(f"{self.path}: busy for more than {self._busy_timeout_s:g} s; try again") from error
-        return future.result()  # already running, and bounded by the busy timeout
+    def _set_patience(self) -> None:
+        is_impatient = time.monotonic() < self._impatient_until
+        if is_impatient != self._is_impatient and self._connection is not None:
+            self._is_impatient = is_impatient
+            timeout_s = IMPATIENT_TIMEOUT_S if is_impatient else self._busy_timeout_s
+            self._connection.execute(f"PRAGMA busy_timeout = {round(timeout_s * 1000)}")
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query; a damaged database is moved aside and the query run on the new one."""
@@ -100,13 +105,18 @@ class StoreConnection:
         """Run a change in one transaction: all of it or nothing."""
         return self.run(lambda: self._with_recovery(lambda: _in_transaction(self._live(), change)))
 
-    def erase(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    def erase(self, change: Callable[[sqlite3.Connection], T], *, compacts: bool = True, keeps_copies_since: float = float("inf")) -> T:
         """Run a deletion so that nothing of it stays in any file: zeroed pages, an empty log, a compact file, no damaged copies.
+
+        Args:
+            change: deletes.
+            compacts: false leaves the zeroed pages in the file, for new rows: nobody has to wait for the whole file to be rewritten.
+            keeps_copies_since: damaged copies that were moved aside later than this stay; in Unix seconds.
 
         Raises:
             StoreError: the deletion was made, but another process keeps the log from being emptied; run it again.
         """
-        return self.run(lambda: self._erase(change))
+        return self.run(lambda: self._erase(change, compacts=compacts, keeps_copies_since=keeps_copies_since))
 
     def copies_aside(self) -> tuple[Path, ...]:
         """Return the damaged databases that were moved aside."""
@@ -135,7 +145,7 @@ class StoreConnection:
 
     def _connect(self) -> sqlite3.Connection:
         self._create_file()
-        connection = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             connection.text_factory = _decode
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout_s * 1000)}")
@@ -205,17 +215,19 @@ class StoreConnection:
         self.moved_aside = (*self.moved_aside, aside)
         self._connection = self._connect()
 
-    def _erase(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    def _erase(self, change: Callable[[sqlite3.Connection], T], *, compacts: bool, keeps_copies_since: float) -> T:
         self._reserve.unlink(missing_ok=True)
         result = self._with_recovery(lambda: _in_transaction(self._live(), change))
         connection = self._live()
         try:
-            connection.execute("VACUUM")
+            if compacts:
+                connection.execute("VACUUM")
         except sqlite3.OperationalError as error:  # secure_delete has zeroed the pages already
             _LOGGER.warning("%s: erased, but not compacted: %s", self.path, error)
         is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         for copy in self.copies_aside():
-            copy.unlink(missing_ok=True)
+            if copy.stat().st_mtime < keeps_copies_since:
+                copy.unlink(missing_ok=True)
         self._fill_reserve()
         if is_busy:
             raise StoreError(f"{self.path}: erased, but another process keeps the write-ahead log open; run the erasure again")
@@ -232,6 +244,7 @@ class StoreConnection:
         if code == sqlite3.SQLITE_FULL:
             return StoreError(f"{self.path}: the disk is full; free some space, nothing was written")
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            self._impatient_until = time.monotonic() + IMPATIENT_FOR_S
             return StoreError(f"{self.path}: locked by another process for more than {self._busy_timeout_s:g} s; try again")
         return StoreError(f"{self.path}: {error}")
 

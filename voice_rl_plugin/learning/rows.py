@@ -18,13 +18,17 @@ from voice_rl_plugin.learning.reward import Settlement
 DAY_S = 86_400.0
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_ESCAPED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def dump(value: Any) -> str:
     """Return the canonical JSON of a value."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = _CANONICAL.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which JSON can hold and SQLite cannot
-        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+        return _ESCAPED.encode(value)
     return text
 
 

@@ -9,7 +9,7 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.feedback import SOURCES, VERDICTS, Feedback
 from voice_rl_plugin.domain.home import States
 from voice_rl_plugin.domain.transition import Transition
+from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows
 from voice_rl_plugin.learning.connection import StoreConnection
@@ -36,6 +37,8 @@ FILE_NAME = "experience.sqlite3"
 DEDUP_S = 600.0
 """The sender's own id makes an utterance a duplicate for this long; afterwards a restarted sender may count from 1 again."""
 BUSY_TIMEOUT_S = 2.0
+ANSWERED = "answered"
+"""The reason code of a question that became an action by its answer."""
 _PAGE = 500
 
 
@@ -67,6 +70,15 @@ class OpenStep:
     def action(self) -> Action:
         """Return the action."""
         return self.decision.actions[self.step]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A decision whose steps have all left."""
+
+    decision_id: str
+    at: float
+    """Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,19 +149,39 @@ class ExperienceStore:
 
     # Decisions
 
-    def record_decision(self, decision: Decision, *, previous: Iterable[Action] = (), states: States | None = None) -> bool:
-        """Write a decision durably.
+    def record_decision(
+        self,
+        decision: Decision,
+        *,
+        previous: Iterable[Action] = (),
+        states: States | None = None,
+        publishing_at: float | None = None,
+        done: Sequence[Done] = (),
+    ) -> bool:
+        """Write a decision durably, with the marks that belong into the same commit.
 
         Args:
             decision: the decision, complete.
             previous: the actions of the command just before, to which a follow-up refers.
             states: the live states; those of the entities that the candidates name are kept.
+            publishing_at: marks its steps as about to leave, as `mark_publishing` does; None leaves them unmarked.
+            done: earlier decisions whose steps have all left.
 
         Returns:
             False when this decision, or one of the same utterance id and door in the last ten minutes, is known already.
         """
         values = _decision_row(decision, tuple(previous), rows.states_of_candidates(decision, states or {}))
-        return self._connection.write(lambda connection: _insert_decision(connection, decision, values))
+
+        def change(connection: sqlite3.Connection) -> bool:
+            _mark_done(connection, done)
+            if not _insert_decision(connection, decision, values):
+                return False
+            if publishing_at is not None:
+                steps = [(decision.id, step, publishing_at) for step in range(len(decision.actions))]
+                connection.executemany("INSERT INTO marks (decision_id, step, publishing_at) VALUES (?, ?, ?)", steps)
+            return True
+
+        return self._connection.write(change)
 
     def decision(self, decision_id: str) -> Decision | None:
         """Return a decision; None when it is unknown, erased or damaged."""
@@ -165,6 +197,12 @@ class ExperienceStore:
         """Return what was decided about an utterance with this sender's id in the last ten minutes."""
         found = self._connection.read(lambda c: _stored_where(c, _SAME_UTTERANCE, (utterance_id, door, now, DEDUP_S)))
         return found[0][1].decision if found else None
+
+    def decision_about(self, utterance: Utterance, *, now: float) -> Decision | None:
+        """Return what was decided in the last ten minutes about exactly this utterance: said by the same, there, at the same time."""
+        same_words = "d.pattern = ? AND abs(? - d.decided_at) <= ?"
+        found = self._connection.read(lambda c: _stored_where(c, same_words, (rows.pattern_of(utterance), now, DEDUP_S)))
+        return next((stored.decision for _, stored in found if stored.decision.utterance == utterance), None)
 
     def recent_decisions(self, *, since: float) -> tuple[Decision, ...]:
         """Return the decisions since a time, oldest first."""
@@ -268,6 +306,10 @@ class ExperienceStore:
         sql = "INSERT INTO marks (decision_id, step, publishing_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         return self._connection.write(lambda c: c.execute(sql, (decision_id, step, at)).rowcount > 0)
 
+    def mark_all_done(self, done: Sequence[Done]) -> None:
+        """Note, after the broker has acknowledged them, that all steps of these decisions have left."""
+        self._connection.write(lambda c: _mark_done(c, done))
+
     def mark_done(self, decision_id: str, step: int, *, at: float) -> None:
         """Note, after the broker has acknowledged it, that a step has left."""
         sql = (
@@ -280,6 +322,7 @@ class ExperienceStore:
         """Return the steps decided since a time that are not known to have left, in order.
 
         A step with `publishing_at` may have left: repeat it only where repeating is harmless. One without has not left.
+        A question that was answered since counts as the decision that its answer made of it.
         """
 
         def query(connection: sqlite3.Connection) -> tuple[OpenStep, ...]:
@@ -299,7 +342,7 @@ class ExperienceStore:
                 for step in range(len(decision.actions))
                 if marks.get((decision.id, step), (None, None))[1] is None
             ]
-            return tuple(steps)
+            return (*steps, *_answered_steps(connection, since))
 
         return self._connection.read(query)
 
@@ -364,19 +407,27 @@ class ExperienceStore:
 
         return self._connection.erase(change)
 
-    def apply_retention(self, *, keep_s: float) -> int:
-        """Erase the decisions older than `keep_s`; what they taught the memory stays. Return how many went."""
+    def apply_retention(self, *, keep_s: float, limit: int | None = None) -> int:
+        """Erase the decisions older than `keep_s`; what they taught the memory stays.
+
+        Args:
+            keep_s: seconds.
+            limit: at most so many, the oldest first, without rewriting the file: for a daemon that has to answer meanwhile.
+
+        Returns:
+            How many went.
+        """
         horizon = self._clock() - keep_s
         if not self._connection.read(lambda c: _ids_where(c, "decided_at < ? LIMIT 1", (horizon,))):
             return 0
 
         def change(connection: sqlite3.Connection) -> int:
-            ids = _ids_where(connection, "decided_at < ?", (horizon,))
+            ids = _ids_where(connection, "decided_at < ? ORDER BY decided_at LIMIT ?", (horizon, -1 if limit is None else limit))
             _delete(connection, ids)
             connection.execute("DELETE FROM dedup WHERE seen_at < ?", (horizon,))
             return len(ids)
 
-        return self._connection.erase(change)
+        return self._connection.erase(change, compacts=limit is None, keeps_copies_since=horizon)
 
     def last_erasure_at(self) -> float | None:
         """Return when something was last erased: a model trained before then has to be trained again."""
@@ -464,6 +515,26 @@ def _insert_decision(connection: sqlite3.Connection, decision: Decision, values:
     marks = ", ".join("?" * len(values))
     sql = f"INSERT INTO decisions ({_DECISION_COLUMNS}, checksum) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"  # noqa: S608 - fixed texts
     return connection.execute(sql, values).rowcount > 0
+
+
+def _mark_done(connection: sqlite3.Connection, done: Iterable[Done]) -> None:
+    connection.executemany("UPDATE marks SET done_at = ? WHERE decision_id = ?", [(one.at, one.decision_id) for one in done])
+
+
+def _answered_steps(connection: sqlite3.Connection, since: float) -> tuple[OpenStep, ...]:
+    """Return the open steps of questions whose answer was about to be carried out."""
+    marked = "d.outcome = 'clarify' AND d.id IN (SELECT decision_id FROM marks WHERE publishing_at >= ? AND done_at IS NULL)"
+    steps: list[OpenStep] = []
+    for _, stored in _stored_where(connection, marked, (since,)):
+        answers = [one.feedback for one in stored.judgements if one.feedback.verdict == "yes" and one.feedback.correction]
+        if not answers:
+            continue
+        acting = replace(stored.decision, outcome="act", actions=answers[0].correction, question=None, choices=(), reason_code=ANSWERED)
+        times = connection.execute(
+            "SELECT step, publishing_at FROM marks WHERE decision_id = ? AND done_at IS NULL", (acting.id,)
+        ).fetchall()
+        steps += [OpenStep(decision=acting, step=step, publishing_at=at) for step, at in times if step < len(acting.actions)]
+    return tuple(steps)
 
 
 def _insert_memory(connection: sqlite3.Connection, entry: MemoryEntry, *, replaces: bool = True) -> None:

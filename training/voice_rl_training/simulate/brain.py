@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from voice_rl_plugin.deciding.aliases import Alias
 from voice_rl_plugin.deciding.decider import Decider
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry, memory_words
 from voice_rl_plugin.deciding.safety import any_risky
@@ -23,6 +24,7 @@ from voice_rl_plugin.learning.attribution import rephrase_of
 from voice_rl_plugin.learning.reward import correction_of, is_explicit
 from voice_rl_plugin.learning.store import ExperienceStore
 from voice_rl_plugin.understanding.onnx_policy import Policy
+from voice_rl_plugin.understanding.text import words_of
 
 _RECENT = 8
 
@@ -51,13 +53,15 @@ class Brain:
         home: where it listens.
         store: keeps decisions, feedback and memory.
         remembers: whether corrections are learned by heart at once.
+        learns_names: whether they teach names too.
     """
 
-    def __init__(self, *, policy: Policy, home: Home, store: ExperienceStore, remembers: bool = True) -> None:
+    def __init__(self, *, policy: Policy, home: Home, store: ExperienceStore, remembers: bool = True, learns_names: bool = True) -> None:
         self.store = store
         self.home = home
         self._remembers = remembers
-        self._memory = Memory(store.load_memory() if remembers else ())
+        self._learns_names = remembers and learns_names
+        self._memory = Memory(store.load_memory() if remembers else (), store.load_aliases() if self._learns_names else ())
         self._decider = Decider(policy=policy, home=home, memory=self._memory)
         self._recent: list[Decision] = []
         self._count = store.count()[0]
@@ -66,6 +70,11 @@ class Brain:
     def memory(self) -> tuple[MemoryEntry, ...]:
         """Return what it has learned by heart."""
         return self._memory.entries
+
+    @property
+    def aliases(self) -> tuple[Alias, ...]:
+        """Return the names that corrections have taught it."""
+        return self._memory.aliases.entries
 
     def set_policy(self, policy: Policy) -> None:
         """Take another policy for the next utterance."""
@@ -97,9 +106,31 @@ class Brain:
         right = correction_of(feedback, decision=decision)
         is_correction = feedback.verdict == "correct" or (feedback.verdict == "yes" and decision.outcome == "clarify")
         if right is not None and is_correction and self._may_remember(decision, right):
+            if self._learns_names and is_explicit(feedback):
+                self._learn_name(decision, right, at=feedback.given_at)
             self._remember(decision, right, at=feedback.given_at)
         elif is_explicit(feedback) and feedback.verdict != "yes" and right != decision.actions:
             self._forget_denied(decision)
+        if feedback.verdict == "no" and not feedback.correction and is_explicit(feedback):
+            self._forget_names(decision)
+
+    def _learn_name(self, decision: Decision, right: tuple[Action, ...], *, at: float) -> None:
+        taught = self._decider.name_taught(decision.utterance, right)
+        if taught is None:
+            return
+        learned = self._memory.aliases.learn(Alias(words=taught.words, entity_id=taught.entity_id, decision_id=decision.id, learned_at=at))
+        if learned is not None:
+            self.store.save_alias(learned)
+            self._decider.set_home(self.home)
+
+    def _forget_names(self, decision: Decision) -> None:
+        targets = {target for action in decision.actions for target in action.targets}
+        said = self._memory.aliases.said_in(words_of(decision.utterance.text)) if decision.stage == "alias" else ()
+        for alias in said:
+            if alias.entity_id in targets and not alias.is_contested:
+                self.store.forget_alias(alias.words)
+                self._memory.aliases.forget(alias.words)
+                self._decider.set_home(self.home)
 
     def _may_remember(self, decision: Decision, right: Sequence[Action]) -> bool:
         if decision.is_risky or any_risky(right, self.home):

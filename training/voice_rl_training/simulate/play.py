@@ -1,7 +1,7 @@
 """Plays policies in simulated households and draws what becomes of them: `voice-rl-train simulate`.
 
     base              nothing is learned                     memory            corrections are learned by heart, at once
-    an algorithm      memory, and a challenger from the log every RETRAIN_EVERY interactions
+    aliases           memory, and names                      an algorithm      aliases, and a challenger from the log every RETRAIN_EVERY
     vowpal_wabbit     the peer, which learns from every reaction
 
 The same families say the same things to each policy, and are as patient; only what they hear back differs.
@@ -35,7 +35,7 @@ from voice_rl_training.simulate.homes import household_home
 from voice_rl_training.simulate.household import Household, Lived, Temper
 
 PEER = "vowpal_wabbit"
-PLAYED = ("base", "memory", *algorithms.NAMES, PEER)
+PLAYED = ("base", "memory", "aliases", *algorithms.NAMES, PEER)
 RETRAIN_EVERY = 200
 WARM_START = 800
 """Sentences in the home's own names that the peer begins with."""
@@ -104,7 +104,7 @@ def play(
         peer.close()
         return lived
     with tempfile.TemporaryDirectory() as scratch, ExperienceStore(Path(scratch) / FILE_NAME) as store:
-        brain = Brain(policy=champion, home=family.home, store=store, remembers=policy != "base")
+        brain = Brain(policy=champion, home=family.home, store=store, remembers=policy != "base", learns_names=policy != "memory")
         house = Household(family, brain, seed=name, temper=setting.temper)
         fitter = Fitter(base=base, home=family.home, recipe=recipe) if policy in algorithms.NAMES else None
         lived = []
