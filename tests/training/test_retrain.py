@@ -105,7 +105,7 @@ def no_progress(_phase: str, _done: float) -> None:
 
 def test_read_labels_and_finetune_teach_own_phrases() -> None:
     """After fine-tuning the encoder reads this home's own phrases as their labels say, though the base did not."""
-    networks = make_networks(seed=1)
+    networks = make_networks(seed=5)
     transitions = [make_transition(str(i), text, right=wanted, reward=-0.5, at=float(i)) for i, (text, wanted) in enumerate(scripted())]
     read = read_labels(relabel(transitions), Stage(home=HOME), TorchPolicy(*networks), progress=lambda _done: None)
     lesson = Lesson(
