@@ -19,15 +19,6 @@ EXPOSED = 9
 TOPIC = device_topic("homeassistant", prefix=NODE)
 
 
-@pytest.fixture(autouse=True)
-def quiet(lab: Lab) -> None:
-    """Begin with the lights off."""
-    for key in ("counter_bar", "ceiling", "desk_lamp", "bedside"):
-        lab.devices.press(key, "OFF")
-        lab.wait_state(f"light.{key}", "off")
-    lab.devices.commands.clear()
-
-
 def make_models(folder: Path) -> Path:
     """Make a model store with the shipped model and one that has passed its gate: the same weights under another name."""
     store, made = ModelStore(folder / "versions"), folder / "made"
