@@ -176,6 +176,27 @@ def test_learning_is_switched(page: Page, lab: Lab) -> None:
         wait_page(lab, page, "learning", mode)
 
 
+def test_training_is_started(page: Page, lab: Lab) -> None:
+    """The button starts the trainer; its end is shown, and why nothing was trained."""
+    page.press("retrain")
+
+    def find() -> str:
+        shown = page.state("training")
+        return str(shown["attributes"].get("result") or "") if shown["state"] == "done" else ""
+
+    result = lab.until(find, "the end of the training", deadline_s=120)
+    assert "nothing was trained" in result or "cannot be started" in result
+
+
+def test_page_is_unavailable_without_the_daemon(page: Page, speaker: Speaker, lab: Lab) -> None:
+    """While the daemon is away only the connection is known, and says so."""
+    speaker.daemon.stop()
+    wait_page(lab, page, "connection", "off")
+    wait_page(lab, page, "command", "unavailable")
+
+    assert [key for key, one in entities_of_device(lab).items() if lab.state(one) != "unavailable"] == [f"{NODE}_connection"]
+
+
 def test_page_survives_a_restart_of_home_assistant(page: Page, speaker: Speaker, lab: Lab) -> None:
     """On the birth message everything is published again; it is the same device, the home was kept, and the text box works."""
     before, entities = device_of(lab)["id"], entities_of_device(lab)

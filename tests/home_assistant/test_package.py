@@ -29,7 +29,7 @@ def speaker(start_speaker: StartSpeaker, told_home: None) -> Speaker:  # noqa: A
 def publish(speaker: Speaker, service: str, **changes: Any) -> dict[str, Any]:
     """Publish an action as the daemon would, and return the result."""
     number = f"test-{time.monotonic_ns()}"
-    call = {"decision_id": number, "step": 1, "steps": 1, "expires_at": time.time() + 5, "service": service, "target": {}, "data": {}}
+    call = {"decision_id": number, "step": 1, "steps": 1, "expires_at": time.time() + 30, "service": service, "target": {}, "data": {}}
     topic = changes.pop("topic", "voice_rl/action/" + service.replace(".", "/"))
     speaker.watcher.publish(topic, call | changes)
     message = speaker.watcher.wait_for(
