@@ -10,7 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from tests.home_assistant.lab import Lab
 from tests.mosquitto import free_port
@@ -64,7 +65,7 @@ def _address_of_page(port: int) -> str:
     raise AssertionError("chromium does not open its DevTools port")
 
 
-def _shoot(connection: ClientConnection, lab: Lab, path: str, out: Path, wanted: tuple[str, ...]) -> None:
+def _shoot(connection: Connection, lab: Lab, path: str, out: Path, wanted: tuple[str, ...]) -> None:
     number = 0
 
     def call(method: str, **params: Any) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def record(lab: Lab, folder: Path) -> list[dict[str, Any]]:
         watcher.close()
         lab.start_home_assistant()  # what was added is taken out again
         lab.wait_running()
-    return [line for one in watcher.seen if (line := to_line(one.topic, one.payload)) is not None]
+    return [line for one in watcher.seen if (line := to_line(one.topic, bytes(one.payload))) is not None]
 
 
 def to_line(topic: str, payload: bytes) -> dict[str, Any] | None:
@@ -64,7 +64,7 @@ def to_line(topic: str, payload: bytes) -> dict[str, Any] | None:
         return None
     text = payload.decode()
     try:
-        told = text if topic.startswith("voice_rl/state/") else json.loads(text)
+        told: Any = text if topic.startswith("voice_rl/state/") else json.loads(text)
     except ValueError:
         told = text
     if topic == "voice_rl/decision":
