@@ -154,6 +154,8 @@ def test_unlocking_is_confirmed_where_it_was_asked(
     open_door: Open, speaker: Speaker, lab: Lab, door: str, language: str, words: tuple[str, str]
 ) -> None:
     """An exposed lock asks first; a yes at another door and a thumb up do nothing; a yes in the same conversation unlocks, once."""
+    if door == "wyoming" and lab.version.startswith("2025.4"):
+        pytest.skip("its wyoming 1.5.4 does not say which conversation it is: a question is asked, and no yes reaches it")
     way, other = open_door(door), open_door("component")
     with counted_calls(lab) as calls:
         question = way.say(words[0], language=language)

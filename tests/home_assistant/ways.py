@@ -6,6 +6,7 @@ Assist   a sentence is said to an agent of Assist: the one of the custom compone
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -76,13 +77,13 @@ class Assist:
     def __init__(self, lab: Lab, agent: str) -> None:
         self._lab = lab
         self._agent = agent
-        self._conversation: str | None = None
+        self._conversation = uuid.uuid4().hex  # named here: 2025.4 tells no name when Wyoming only asks
 
     def say(self, text: str, *, language: str = "en") -> str:
         """Say something; return what Assist answers."""
         command = {"type": "conversation/process", "text": text, "language": language, "agent_id": self._agent}
-        found = self._lab.ask(command | ({"conversation_id": self._conversation} if self._conversation else {}))
-        self._conversation = found["conversation_id"]
+        found = self._lab.ask(command | {"conversation_id": self._conversation})
+        self._conversation = found["conversation_id"] or self._conversation
         return str(found["response"]["speech"]["plain"]["speech"])
 
 
