@@ -11,6 +11,8 @@ RISKY_LABEL: Final = "voice_risky"
 """Id or name of the label of entities and devices that always ask."""
 ANSWER_S: Final = 5.0
 """The daemon answers within three seconds; after this it is not there."""
+LISTEN_S: Final = 3.0
+"""The broker has a subscription this soon after a start; nothing is asked before."""
 DOMAINS: Final = frozenset(
     "light switch input_boolean fan media_player climate water_heater humidifier cover valve lock vacuum lawn_mower siren scene script "
     "button input_button".split()

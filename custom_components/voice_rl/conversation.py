@@ -23,10 +23,12 @@ from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity_platform import AddEntitiesCallback
 from homeassistant.util.ulid import ulid_now
 
-from .const import ANSWER_S, CONF_PREFIX, DOMAIN, sentence
+from .const import ANSWER_S, CONF_PREFIX, DOMAIN, LISTEN_S, sentence
 
 _LOGGER = logging.getLogger(__name__)
 
+_on_subscribed = getattr(mqtt, "async_on_subscribe_done", None)
+"""Since 2026; before, nobody tells when the broker has a subscription, and the first answer after a start may be missed."""
 _TAKES_SATELLITE = "satellite_id" in inspect.signature(conversation.async_converse).parameters
 """Since 2025.10 at the latest."""
 
@@ -47,6 +49,7 @@ class VoiceRlAgent(conversation.ConversationEntity):
         """Prepare the agent."""
         self._prefix: str = entry.data[CONF_PREFIX]
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._can_hear = asyncio.Event()
         self._attr_unique_id = entry.entry_id
         self._attr_device_info = DeviceInfo(
             entry_type=DeviceEntryType.SERVICE, identifiers={(DOMAIN, entry.entry_id)}, name="Voice RL", manufacturer="voice_rl_plugin"
@@ -58,9 +61,19 @@ class VoiceRlAgent(conversation.ConversationEntity):
         return MATCH_ALL
 
     async def async_added_to_hass(self) -> None:
-        """Listen for answers."""
+        """Listen for answers.
+
+        With QoS 0: Home Assistant's connection would hold the next question back for 40 ms behind its acknowledgement of the last answer
+        (Nagle's algorithm), and an answer that is lost is said after ANSWER_S all the same.
+        """
         await super().async_added_to_hass()
-        self.async_on_remove(await mqtt.async_subscribe(self.hass, f"{self._prefix}/answer", self._take_answer, qos=1))
+        topic = f"{self._prefix}/answer"
+        self.async_on_remove(await mqtt.async_subscribe(self.hass, topic, self._take_answer, qos=0))
+        if _on_subscribed is None:
+            self._can_hear.set()
+            return
+        self.async_on_remove(mqtt.async_subscribe_connection_status(self.hass, self._take_connection))
+        self.async_on_remove(_on_subscribed(self.hass, topic, 0, self._can_hear.set))
 
     async def _async_handle_message(
         self, user_input: conversation.ConversationInput, chat_log: conversation.ChatLog
@@ -95,11 +108,13 @@ class VoiceRlAgent(conversation.ConversationEntity):
         }
         payload = json.dumps({key: value for key, value in fields.items() if value is not None}, ensure_ascii=False)
         try:
+            async with asyncio.timeout(LISTEN_S):
+                await self._can_hear.wait()  # else it would be done, and the answer missed
             async with asyncio.timeout(ANSWER_S):
                 await mqtt.async_publish(self.hass, f"{self._prefix}/ask", payload, qos=1)
                 return await answered
         except TimeoutError:
-            return {"text": sentence("no_answer", user_input.language)}
+            return {"text": sentence("no_answer" if self._can_hear.is_set() else "no_broker", user_input.language)}
         except HomeAssistantError as error:
             _LOGGER.warning("The question could not be published: %s", error)
             return {"text": sentence("no_broker", user_input.language)}
@@ -131,6 +146,12 @@ class VoiceRlAgent(conversation.ConversationEntity):
         device = dr.async_get(self.hass).async_get(device_id or (satellite.device_id if satellite else None) or "")
         area_id = (satellite.area_id if satellite else None) or (device.area_id if device else None)
         return {"satellite_id": satellite_id, "device_id": device_id, "area": area_id}
+
+    @callback
+    def _take_connection(self, is_connected: bool) -> None:  # noqa: FBT001 - Home Assistant calls it so
+        """Hear nothing while the broker is away, until it has the subscription again."""
+        if not is_connected:
+            self._can_hear.clear()
 
     @callback
     def _take_answer(self, message: mqtt.ReceiveMessage) -> None:

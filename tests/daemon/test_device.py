@@ -13,7 +13,7 @@ import jinja2
 import pytest
 
 from tests.daemon.conftest import FakeModels, House
-from tests.doors.discovery_schema import problems_of
+from tests.doors.discovery_schema import problems_of, problems_of_update
 from tests.fakes import FakePolicy
 from tests.mosquitto import DEADLINE_S, Watcher
 from voice_rl_plugin.config import DoorsSection
@@ -208,6 +208,7 @@ def test_model_is_installed_and_rolled_back_on_the_page(start_house: StartHouse)
 
     expected = {"installed_version": "base", "latest_version": "v2", "in_progress": False, "release_summary": "all about v2"}
     assert offered == expected | {"canary": None, "shadow": None}
+    assert json.loads(home_assistant.state("model")) == expected
 
 
 def test_model_is_being_installed_while_it_loads(tmp_path: Path) -> None:
@@ -244,6 +245,8 @@ def test_missing_model_is_shown_as_none(start_house: StartHouse) -> None:
     model = house.watcher.wait_topic("voice_rl/model")
 
     assert (model["installed_version"], model["latest_version"]) == ("", "base")
+    assert problems_of_update(json.loads(HomeAssistant(house.watcher).state("model"))) == []
+    assert problems_of_update(model) == ["state: unknown key canary", "state: unknown key shadow"]
 
 
 def test_training_is_started_and_shown_on_the_page(start_house: StartHouse) -> None:

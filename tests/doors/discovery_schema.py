@@ -129,6 +129,17 @@ DEVICE: Mapping[str, Check] = {
 }
 ORIGIN: Mapping[str, Check] = {"name": _text, "sw_version": _text, "support_url": _text}
 SHARED: Mapping[str, Check] = {**AVAILABILITY, "command_topic": _topic, "state_topic": _topic, "qos": _one_of(0, 1, 2), "encoding": _text}
+UPDATE_STATE: Mapping[str, Check] = {
+    **dict.fromkeys(("installed_version", "latest_version", "title", "release_summary"), _text),
+    "in_progress": _flag,
+    "update_percentage": lambda value: value is None or (_count(value) and value <= 100),
+}
+"""Home Assistant refuses the whole state for one key more, or for a null."""
+
+
+def problems_of_update(state: Mapping[str, Any]) -> list[str]:
+    """Return what Home Assistant would not take of the state of an update entity."""
+    return list(_mapping("state", state, UPDATE_STATE))
 
 
 def problems_of(topic: str, payload: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,16 @@ import pytest
 from tests.home_assistant.lab import INSTALLATION, ROOT, Lab
 from tests.home_assistant.satellite import FakeSatellite
 from tests.mosquitto import DEADLINE_S, Watcher
-from voice_rl_plugin.config import Config, DispatchSection, HomeSection, ModelsSection, MqttSection, StoreSection
+from voice_rl_plugin.config import (
+    Config,
+    DispatchSection,
+    DoorsSection,
+    HomeSection,
+    ModelsSection,
+    MqttSection,
+    StoreSection,
+    WyomingSection,
+)
 from voice_rl_plugin.daemon import Daemon, build_daemon
 
 PACKAGE = ROOT / "examples" / "home_assistant" / "packages" / "voice_rl.yaml"
@@ -43,6 +52,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         stack.callback(satellite.close)
         furnish(one, satellite)
         yield one
+
+
+@pytest.fixture(autouse=True)
+def quiet(lab: Lab) -> None:
+    """Begin each test with everything off."""
+    for entity_id in ("light.counter_bar", "light.ceiling", "light.desk_lamp", "light.bedside", "switch.kettle"):
+        lab.devices.press(entity_id.partition(".")[2], "OFF")
+        lab.wait_state(entity_id, "off")
+    lab.devices.commands.clear()
 
 
 def furnish(lab: Lab, satellite: FakeSatellite) -> None:
@@ -96,7 +114,7 @@ class Speaker:
         """Wait until the health, as it was published last, holds all of some texts."""
         deadline = time.monotonic() + 60.0
         while time.monotonic() < deadline:
-            told = [one.payload.decode() for one in self.watcher.on_topic("voice_rl/health")]
+            told = [one.payload.decode() for one in self.watcher.on_topic("voice_rl/health") if not one.retain]  # not the last daemon's
             if told and all(part in told[-1] for part in parts):
                 return
             self.watcher.wait_more(0.5)
@@ -116,30 +134,44 @@ class Speaker:
 StartSpeaker = Callable[..., Speaker]
 
 
+@contextlib.contextmanager
+def running_speaker(
+    lab: Lab,
+    folder: Path,
+    *,
+    executor: str = "home_assistant",
+    token: str | None = None,
+    has_link: bool = True,
+    wyoming_port: int | None = None,
+    models: Path | None = None,
+    **dispatch: Any,
+) -> Iterator[Speaker]:
+    """Run a daemon at the lab's broker, with its store in a folder."""
+    file = folder / "token"
+    file.write_text(token or lab.token)
+    linked = HomeSection(home_assistant=lab.address, token_file=file, risky_label=RISKY_LABEL)
+    config = Config(
+        mqtt=MqttSection(port=lab.broker.port, client_id=f"voice_rl_{time.monotonic_ns()}"),
+        home=linked if has_link else HomeSection(),
+        doors=DoorsSection(burst=1000, wyoming=WyomingSection(enabled=wyoming_port is not None, port=wyoming_port or 0)),
+        dispatch=DispatchSection(executor=executor, **dispatch),
+        store=StoreSection(path=folder / "store"),
+        models=ModelsSection(path=models or folder / "models"),
+    )
+    with contextlib.ExitStack() as stack:
+        watcher = Watcher(lab.broker.port, ("voice_rl/#",), name=f"watcher{threading.get_native_id()}")
+        stack.callback(watcher.close)
+        daemon = build_daemon(config)
+        thread = threading.Thread(target=daemon.run, daemon=True)
+        thread.start()
+        stack.callback(thread.join, DEADLINE_S)
+        stack.callback(daemon.stop)
+        assert daemon.is_ready.wait(DEADLINE_S)
+        yield Speaker(daemon=daemon, watcher=watcher, lab=lab)
+
+
 @pytest.fixture
 def start_speaker(lab: Lab, tmp_path: Path) -> Iterator[StartSpeaker]:
     """Return a function that starts a daemon at the lab's broker."""
     with contextlib.ExitStack() as stack:
-
-        def start(*, executor: str = "home_assistant", token: str | None = None, has_link: bool = True, **dispatch: Any) -> Speaker:
-            file = tmp_path / "token"
-            file.write_text(token or lab.token)
-            linked = HomeSection(home_assistant=lab.address, token_file=file, risky_label=RISKY_LABEL)
-            config = Config(
-                mqtt=MqttSection(port=lab.broker.port, client_id=f"voice_rl_{time.monotonic_ns()}"),
-                home=linked if has_link else HomeSection(),
-                dispatch=DispatchSection(executor=executor, **dispatch),
-                store=StoreSection(path=tmp_path / "store"),
-                models=ModelsSection(path=tmp_path / "models"),
-            )
-            watcher = Watcher(lab.broker.port, ("voice_rl/#",), name=f"watcher{threading.get_native_id()}")
-            stack.callback(watcher.close)
-            daemon = build_daemon(config)
-            thread = threading.Thread(target=daemon.run, daemon=True)
-            thread.start()
-            stack.callback(thread.join, DEADLINE_S)
-            stack.callback(daemon.stop)
-            assert daemon.is_ready.wait(DEADLINE_S)
-            return Speaker(daemon=daemon, watcher=watcher, lab=lab)
-
-        yield start
+        yield lambda **settings: stack.enter_context(running_speaker(lab, tmp_path, **settings))

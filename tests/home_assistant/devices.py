@@ -61,7 +61,10 @@ class Devices:
             self._publish(f"{BASE}/{key}", _FIRST[domain])
 
     def press(self, key: str, state: str) -> None:
-        """Change a light by hand, at its own switch."""
+        """Change a device by hand, at its own switch."""
+        if key not in LIGHTS:
+            self._publish(f"{BASE}/{key}", state)
+            return
         self._lights[key] = {"state": state}
         self._publish(f"{BASE}/{key}", self._lights[key])
 

@@ -201,7 +201,7 @@ class Lab:
 
     def wait_state(self, entity_id: str, value: str) -> None:
         """Wait until an entity has a state."""
-        self.until(lambda: self.state(entity_id) == value, f"{entity_id} to be {value}, which is {self.state(entity_id)!r}", deadline_s=15)
+        self.until(lambda: self.state(entity_id) == value, f"{entity_id} to be {value}, which is {self.state(entity_id)!r}", deadline_s=30)
 
     def new_token(self, name: str) -> str:
         """Make another long-lived token."""

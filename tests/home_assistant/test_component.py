@@ -15,15 +15,6 @@ TELLS = "automation.voice_rl_tell_it_the_home"
 EXPOSED = 9
 
 
-@pytest.fixture(autouse=True)
-def quiet(lab: Lab) -> None:
-    """Begin with the lights off."""
-    for key in ("counter_bar", "ceiling", "desk_lamp", "bedside"):
-        lab.devices.press(key, "OFF")
-        lab.wait_state(f"light.{key}", "off")
-    lab.devices.commands.clear()
-
-
 @pytest.fixture
 def alone(start_speaker: StartSpeaker, lab: Lab) -> Iterator[Speaker]:
     """Return a daemon that knows nothing of Home Assistant but what comes on the broker."""

@@ -12,15 +12,6 @@ from tests.home_assistant.lab import Lab
 GUARDED = "automation.voice_rl_locks_garages_and_gates"
 
 
-@pytest.fixture(autouse=True)
-def quiet(lab: Lab) -> None:
-    """Begin with the lights off."""
-    for key in ("counter_bar", "ceiling", "desk_lamp", "bedside"):
-        lab.devices.press(key, "OFF")
-        lab.wait_state(f"light.{key}", "off")
-    lab.devices.commands.clear()
-
-
 @pytest.fixture(scope="module")
 def told_home(lab: Lab) -> None:
     """Have the home told once more, since the devices came after the start."""
@@ -38,7 +29,7 @@ def speaker(start_speaker: StartSpeaker, told_home: None) -> Speaker:  # noqa: A
 def publish(speaker: Speaker, service: str, **changes: Any) -> dict[str, Any]:
     """Publish an action as the daemon would, and return the result."""
     number = f"test-{time.monotonic_ns()}"
-    call = {"decision_id": number, "step": 1, "steps": 1, "expires_at": time.time() + 5, "service": service, "target": {}, "data": {}}
+    call = {"decision_id": number, "step": 1, "steps": 1, "expires_at": time.time() + 30, "service": service, "target": {}, "data": {}}
     topic = changes.pop("topic", "voice_rl/action/" + service.replace(".", "/"))
     speaker.watcher.publish(topic, call | changes)
     message = speaker.watcher.wait_for(

@@ -16,15 +16,6 @@ def speaker(start_speaker: StartSpeaker) -> Speaker:
     return one
 
 
-@pytest.fixture(autouse=True)
-def quiet(lab: Lab) -> None:
-    """Begin with the lights off."""
-    for key in ("counter_bar", "ceiling", "desk_lamp", "bedside"):
-        lab.devices.press(key, "OFF")
-        lab.wait_state(f"light.{key}", "off")
-    lab.devices.commands.clear()
-
-
 @pytest.mark.parametrize(
     ("text", "area", "key", "payload"),
     [

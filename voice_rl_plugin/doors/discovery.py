@@ -45,6 +45,11 @@ _JUDGED = (
     "{{ ({'verdict': value, 'decision_id': named} if named else {'verdict': value}) | to_json }}"
 )
 """Judges the decision that the page shows as the last one; a question is not named, so that a thumb up unlocks no door."""
+_INSTALLED = (
+    "{{ {'installed_version': value_json.installed_version, 'latest_version': value_json.latest_version, "
+    "'in_progress': value_json.in_progress, 'release_summary': value_json.release_summary} | to_json }}"
+)
+"""Home Assistant refuses the whole state of an update entity for one key that it does not know."""
 
 
 def node_of(prefix: str) -> str:
@@ -128,6 +133,9 @@ def _components(prefix: str) -> dict[str, dict[str, Any]]:
         "model": {
             "platform": "update",
             "state_topic": f"{prefix}/model",
+            "value_template": _INSTALLED,
+            "json_attributes_topic": f"{prefix}/model",
+            "json_attributes_template": "{{ {'canary': value_json.canary, 'shadow': value_json.shadow} | to_json }}",
             "command_topic": f"{prefix}/model/set",
             "payload_install": "install",
             "title": "Voice RL",
