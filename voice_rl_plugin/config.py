@@ -8,6 +8,7 @@ a secret is a `*_file` that holds it; the environment may also give VOICE_RL__MQ
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
 import urllib.parse
@@ -28,6 +29,7 @@ EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
 DISCOVERY_LANGUAGES = ("en", "zh")
 _LARGEST = 1e15
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -195,6 +197,13 @@ class StoreSection:
     """Where decisions, rewards and memory are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "store")
+    """The folder of the database file, and of what one daemon keeps for itself: its lock, the home that it knew last."""
+    url_file: Path | None = None
+    """Holds the address of a PostgreSQL server, `postgresql://user:password@host/database`; the rows are then there, for several daemons."""
+    url: str = field(default="", repr=False)
+    """Only from the environment."""
+    schema: str = "voice_rl"
+    """The schema on that server: one a home."""
     retention_days: float | None = 365.0
     """Decisions are erased when they are older; what they taught the memory stays. Empty keeps them for ever."""
 
@@ -231,6 +240,7 @@ class Config:
             shown[section.name] = {one.name: _plain(getattr(values, one.name)) for one in dataclasses.fields(values)}
         shown["mqtt"]["password"] = "***" if self.mqtt.password else ""
         shown["home"]["token"] = "***" if self.home.token else ""
+        shown["store"]["url"] = "***" if self.store.url else ""
         return shown
 
 
@@ -264,7 +274,7 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
     found = find_config(path, environ=environ)
     where = str(found) if found else "configuration"
     root = _read_yaml(found) if found else {}
-    for section, key in (("mqtt", "password"), ("home", "token")):
+    for section, key in (("mqtt", "password"), ("home", "token"), ("store", "url")):
         if isinstance(root.get(section), Mapping) and root[section].get(key):
             raise ConfigError(f"{where}: {section}.{key}: a secret does not belong here; put it into a file and name it as {key}_file")
     sections: dict[str, Any] = {}
@@ -297,6 +307,25 @@ def read_password(section: MqttSection) -> str | None:
         return section.password_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: expected a readable text file at {section.password_file}: {error}") from error
+
+
+def read_store_url(section: StoreSection) -> str | None:
+    """Return the address of the store's server from its file or the environment; None for a store in a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no address.
+    """
+    url = section.url.strip()
+    if section.url_file is not None:
+        try:
+            url = section.url_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"store.url_file: expected a readable text file at {section.url_file}: {error}") from error
+    elif not url:
+        return None
+    if not url.startswith(("postgresql://", "postgres://")) or len(url.split()) != 1:
+        raise ConfigError("store.url_file: expected one line such as postgresql://user:password@host/database, got something else")
+    return url
 
 
 def read_token(section: HomeSection) -> str:
@@ -424,6 +453,8 @@ def _check(config: Config, where: str) -> None:
     _check_range(config.doors.burst, 1, 1_000_000, f"{where}: doors.burst")
     if config.store.retention_days is not None:
         _check_range(config.store.retention_days, 1.0, 36_500.0, f"{where}: store.retention_days")
+    if not _SCHEMA.fullmatch(config.store.schema):
+        raise ConfigError(f"{where}: store.schema: expected small letters, digits and _, at most 63, got {config.store.schema!r}")
     wyoming = config.doors.wyoming
     _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
     if not wyoming.host or wyoming.host != wyoming.host.strip():

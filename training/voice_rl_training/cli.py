@@ -17,6 +17,7 @@ from typing import Any
 from voice_rl_plugin.config import load_config
 from voice_rl_plugin.errors import ConfigError, VoiceRlError
 from voice_rl_plugin.learning.models import BASE, BASE_FOLDER, ModelStore, probe_in_child
+from voice_rl_plugin.learning.postgres import place_of
 from voice_rl_plugin.learning.signing import signature_check, signer
 
 EXIT_WRONG_SETUP = 2
@@ -481,7 +482,7 @@ def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
     if recipe.algorithm not in algorithms.NAMES:
         raise ConfigError(f"algorithm: expected one of {', '.join(algorithms.NAMES)}, got {recipe.algorithm!r}")
     home_file = args.home if args.home is not None or config is None else config.home.file
-    experience = load_experience(store)
+    experience = load_experience(place_of(config.store) if args.store is None and config is not None else store)
     check = signature_check(config.models.public_key_file) if config is not None else None
     kept = ModelStore(models, base=args.base, probe=probe_in_child, check_signature=check)
     return experience, load_home(home_file, store=store), kept, recipe

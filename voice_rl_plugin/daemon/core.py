@@ -81,7 +81,7 @@ class Daemon:
         self._clock = SteadyClock(wall=parts.clock, monotonic=parts.monotonic)
         self.counters = counters = Counters()
         self._outlet = outlet = Outlet(parts.broker, prefix=config.mqtt.prefix, counters=counters)
-        self._mode = mode = LearningMode(parts.store.path.parent / "learning_mode", default=config.learning.mode)
+        self._mode = mode = LearningMode(config.store.path / "learning_mode", default=config.learning.mode)
         self._surroundings = surroundings = Surroundings(
             config.store.path,
             states_topic=config.home.states_topic,
@@ -160,7 +160,7 @@ class Daemon:
         self._on_answer = parts.on_answer
         keep_days = config.store.retention_days
         self._upkeep = Upkeep(
-            parts.store.path.parent,
+            parts.store.place,
             keep_s=None if keep_days is None else keep_days * DAY_S,
             clock=parts.clock,
             report=lambda found: self._later(self._take_store_health, found),
@@ -170,7 +170,8 @@ class Daemon:
         self._rates = {kind: RateLimit(rate_per_s=config.doors.rate_per_s, burst=config.doors.burst) for kind in ("command", "confirm")}
         self._training = Training(
             config.learning.trainer,
-            store=parts.store.path.parent,
+            store=parts.store.place,
+            folder=config.store.path,
             models=config.models.path,
             report=lambda progress: self._later(self._report_training, progress),
         )
