@@ -10,6 +10,7 @@ from tests.postgres import PostgresCluster, find_programs, running_postgres
 from voice_rl_plugin.learning.postgres import StoreServer
 from voice_rl_plugin.learning.store import ExperienceStore
 
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[PostgresCluster]:
     """A PostgreSQL server of our own."""

@@ -27,6 +27,7 @@ from voice_rl_plugin.domain.home import EntityState
 from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows, schema
 from voice_rl_plugin.learning.archive import export_archive, import_archive
+from voice_rl_plugin.learning.connection import StoreConnection
 from voice_rl_plugin.learning.reward import PATTERN_CAPS
 from voice_rl_plugin.learning.store import ANSWERED, FILE_NAME, Done, ExperienceStore, StoredDecision
 
@@ -316,6 +317,7 @@ def test_full_disk_is_said_and_leaves_the_store_usable(file_store: ExperienceSto
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         return connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
 
+    assert isinstance(file_store._connection, StoreConnection)
     file_store._connection.read(limit)
 
     with pytest.raises(StoreError, match="full"):

@@ -201,8 +201,7 @@ class PostgresConnection:
             self._absent_until = time.monotonic() + IMPATIENT_FOR_S
             raise
         try:
-            if connection.info.server_version < OLDEST_SERVER:
-                raise StoreError(f"{self._name}: expected PostgreSQL {OLDEST_SERVER // 10_000} or newer, got {connection.info.server_version}")
+            self._check_version(connection.info.server_version)
             connection.execute("SELECT set_config('search_path', %s, false)", (f'"{self._server.schema}"',))
             if connection.execute("SHOW synchronous_commit").fetchone() == ("off",):  # what was acknowledged must outlive a power cut
                 connection.execute("SET synchronous_commit = on")
@@ -212,6 +211,10 @@ class PostgresConnection:
             connection.close()
             raise
         return connection
+
+    def _check_version(self, version: int) -> None:
+        if version < OLDEST_SERVER:
+            raise StoreError(f"{self._name}: expected PostgreSQL {OLDEST_SERVER // 10_000} or newer, got {version // 10_000}")
 
     def _set_lock_timeout(self, connection: "psycopg.Connection[Any]") -> None:
         timeout_s = IMPATIENT_TIMEOUT_S if self._is_impatient else self._busy_timeout_s

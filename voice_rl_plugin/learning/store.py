@@ -409,8 +409,7 @@ class ExperienceStore:
                 names = [row[0] for row in connection.execute("SELECT words FROM aliases")]
                 connection.execute("DELETE FROM dedup")
             _delete(connection, ids)
-            again = "ON CONFLICT (decision_id) DO UPDATE SET erased_at = excluded.erased_at"
-            connection.executemany(f"INSERT INTO erased VALUES (?, ?) {again}", [(one, now) for one in ids])
+            connection.executemany(_NOTE_ERASED, [(one, now) for one in ids])
             forgotten = sum(connection.execute("DELETE FROM memory WHERE decision_id = ?", (one,)).rowcount for one in ids)
             forgotten += sum(connection.execute("DELETE FROM memory WHERE words = ? AND area = ?", key).rowcount for key in keys)
             unnamed = sum(connection.execute("DELETE FROM aliases WHERE decision_id = ?", (one,)).rowcount for one in ids)
@@ -499,6 +498,7 @@ _JUDGED_BADLY = """
         AND decided_at >= ? ORDER BY seq DESC LIMIT ?
     ) d LEFT JOIN rewards r ON r.decision_id = d.id
 """
+_NOTE_ERASED = "INSERT INTO erased VALUES (?, ?) ON CONFLICT (decision_id) DO UPDATE SET erased_at = excluded.erased_at"
 _SAME_UTTERANCE = "d.utterance_id = ? AND d.door = ? AND abs(? - d.decided_at) <= ?"
 
 
@@ -554,7 +554,7 @@ def _answered_steps(connection: Statements, since: float) -> tuple[OpenStep, ...
 def _insert_memory(connection: Statements, entry: MemoryEntry, *, replaces: bool = True) -> None:
     columns = (entry.words, entry.area or "", entry.decision_id, entry.learned_at, rows.dump(rows.entry_to_mapping(entry)))
     again = "UPDATE SET decision_id = ?3, learned_at = ?4, body = ?5, checksum = ?6" if replaces else "NOTHING"
-    sql = f"INSERT INTO memory VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (words, area) DO {again}"
+    sql = f"INSERT INTO memory VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (words, area) DO {again}"  # noqa: S608 - fixed texts
     connection.execute(sql, (*columns, rows.checksum_of(*columns)))
 
 
@@ -573,7 +573,7 @@ def _load_memory(connection: Statements) -> tuple[MemoryEntry, ...]:
 def _insert_alias(connection: Statements, alias: Alias, *, replaces: bool = True) -> None:
     columns = (alias.words, alias.decision_id, alias.learned_at, rows.dump(rows.alias_to_mapping(alias)))
     again = "UPDATE SET decision_id = ?2, learned_at = ?3, body = ?4, checksum = ?5" if replaces else "NOTHING"
-    sql = f"INSERT INTO aliases VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (words) DO {again}"
+    sql = f"INSERT INTO aliases VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (words) DO {again}"  # noqa: S608 - fixed texts
     connection.execute(sql, (*columns, rows.checksum_of(*columns)))
 
 
