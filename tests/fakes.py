@@ -155,6 +155,11 @@ class FakeBroker:
         self.hub.publish(Published(topic=topic, payload=payload, retain=retain, correlation=correlation))
         return self._ticket
 
+    def forward(self, message: Message, topic: str, payload: bytes) -> None:
+        """Publish a message for somebody else, and settle it."""
+        self.publish(topic, payload)
+        self.ack(message)
+
     def take_deliveries(self) -> tuple[Delivery, ...]:
         """Return what became of publications since the last call."""
         taken, self.deliveries = tuple(self.deliveries), []

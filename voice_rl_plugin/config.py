@@ -49,6 +49,8 @@ class MqttSection:
     """All topics of this program start with it."""
     client_id: str = "voice_rl"
     """Stable, so that the broker keeps what was sent while we were away; two daemons need two."""
+    shared_group: str = ""
+    """Daemons with the same word here, the same prefix and the same store on a server share the commands (MQTT 5 shared subscription)."""
     username: str | None = None
     password_file: Path | None = None
     password: str = field(default="", repr=False)
@@ -468,6 +470,7 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
         raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
+    _check_group(config, where)
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
@@ -487,6 +490,21 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
+
+
+def _check_group(config: Config, where: str) -> None:
+    mqtt = config.mqtt
+    if not mqtt.shared_group:
+        return
+    for key, word in (("mqtt.shared_group", mqtt.shared_group), ("mqtt.client_id", mqtt.client_id)):
+        if set(word) & set("+#/~\0"):
+            raise ConfigError(f"{where}: {key}: expected a word without / + # ~, got {word!r}")
+    if mqtt.version == "3.1.1":
+        raise ConfigError(f"{where}: mqtt.shared_group: shared subscriptions are of MQTT 5; set mqtt.version to auto or 5")
+    if config.store.url_file is None and not config.store.url:
+        raise ConfigError(f"{where}: mqtt.shared_group: daemons that share commands need one store on a server: set store.url_file")
+    if config.doors.hermes.enabled:
+        raise ConfigError(f"{where}: mqtt.shared_group: Rhasspy's sessions cannot be shared; set doors.hermes.enabled to false")
 
 
 def _check_home_assistant(config: Config, where: str) -> None:

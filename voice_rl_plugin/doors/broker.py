@@ -38,6 +38,8 @@ from voice_rl_plugin.errors import BrokerError, ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 
+GROUP_EXPIRY_S = 60
+"""A member of a group that is gone longer gets no more of its messages; until then the broker goes on to keep it a share."""
 RECONNECT_MIN_S = 0.25
 RECONNECT_MAX_S = 30.0
 CONNACK_S = 10.0
@@ -154,6 +156,9 @@ class Broker(Protocol):
             BrokerError: the topic has wildcards or empty levels, or the payload is too large.
         """
 
+    def forward(self, message: Message, topic: str, payload: bytes) -> None:
+        """Publish a message for somebody else, and acknowledge it when the broker has that."""
+
     def take_deliveries(self) -> tuple[Delivery, ...]:
         """Return what became of publications since the last call."""
 
@@ -196,6 +201,8 @@ class PahoBroker:
         self._unread_s = 0.0
         self._tickets = itertools.count(1)
         self._inflight = Inflight()
+        self._forwarded: dict[int, Message] = {}
+        """By ticket: what is acknowledged as soon as the broker has taken it for somebody else."""
         self.name = f"{random.getrandbits(64):016x}"
         """Of this process: it tells our marks from those of another one with our client id."""
         self._foreign: set[int] = set()
@@ -252,6 +259,7 @@ class PahoBroker:
         self._speaks.publish(self._fence_topic, b"", ticket=0, retain=True)
         while self._speaks.is_ready and self._speaks.has_unconfirmed and time.monotonic() < deadline:
             self._serve(0.05)
+        self._hears.leave_shares([one for one in self._topics if one.startswith("$share/")])
         self._hears.stop()
         self._speaks.stop()
         self._bell.close()
@@ -303,6 +311,18 @@ class PahoBroker:
             self.counts.unsent += 1
             return 0
         return ticket
+
+    def forward(self, message: Message, topic: str, payload: bytes) -> None:
+        """Publish a message for somebody else, and acknowledge it when the broker has that; if it has not, hand the message out again.
+
+        Raises:
+            BrokerError: as `publish`.
+        """
+        ticket = self.publish(topic, payload)
+        if ticket:
+            self._forwarded[ticket] = message
+        else:
+            self._queue.appendleft(message)
 
     def take_deliveries(self) -> tuple[Delivery, ...]:
         """Return what became of publications since the last call."""
@@ -446,7 +466,12 @@ class PahoBroker:
         self._is_woken = True
 
     def _on_delivery(self, ticket: int, outcome: str) -> None:
-        if ticket:
+        forwarded = self._forwarded.pop(ticket, None)
+        if forwarded is not None and outcome == "lost":  # the broker gives it again itself, unless it was of QoS 0
+            self._queue.appendleft(forwarded)
+        elif forwarded is not None:
+            self.ack(forwarded)
+        elif ticket:
             self.counts.unsent += outcome == "lost"
             self._deliveries.append(Delivery(ticket=ticket, outcome=outcome))
 
@@ -572,6 +597,11 @@ class _Link:
             self._subscriptions[mid] = list(topics)
             self._ready_mid = mid if makes_ready else self._ready_mid
 
+    def leave_shares(self, topics: Sequence[str]) -> None:
+        """Take no more of what is shared: the broker would keep our share for our return."""
+        if self._client is not None and topics:
+            self._client.unsubscribe(list(topics))
+
     def ack(self, receipt: tuple[int, int]) -> None:
         """Acknowledge a message of this connection."""
         generation, mid = receipt
@@ -630,6 +660,8 @@ class _Link:
             client.username_pw_set(settings.username, self._owner._password)  # noqa: SLF001
         if self._owner._tls is not None:  # noqa: SLF001
             client.tls_set_context(self._owner._tls)  # noqa: SLF001
+        if self.name == "in" and settings.shared_group:
+            client.will_set(f"{settings.prefix}/member/{settings.client_id}", b"offline", qos=1, retain=True)
         if self.name == "out":
             client.will_set(f"{settings.prefix}/status", self._owner._will, qos=1, retain=True)  # noqa: SLF001
         client.on_socket_open = _set_up_socket  # type: ignore[assignment]
@@ -644,7 +676,8 @@ class _Link:
         if self._protocol != paho.MQTTv5:
             return {}
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        expiry_s = self._settings.session_expiry_s
+        properties.SessionExpiryInterval = min(expiry_s, GROUP_EXPIRY_S) if self._settings.shared_group else expiry_s
         properties.ReceiveMaximum = IN_FLIGHT
         properties.MaximumPacketSize = self._settings.max_payload_bytes + _PACKET_OVERHEAD_BYTES + _TOPIC_BYTES
         # clean_start=False on every connect: with paho's default the session is lost when the broker restarts.
@@ -755,7 +788,7 @@ class _Link:
 
     @property
     def _may_fall_back(self) -> bool:
-        return self._settings.version == "auto" and self._protocol == paho.MQTTv5
+        return self._settings.version == "auto" and self._protocol == paho.MQTTv5 and not self._settings.shared_group
 
     def _fall_back(self) -> None:
         _LOGGER.warning("the broker does not speak MQTT 5; going on with 3.1.1")
