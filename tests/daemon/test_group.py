@@ -169,7 +169,7 @@ def test_group_goes_on_without_a_member(site: Site) -> None:
 
     assert gone not in {maker(one) for one in decisions[1:]}
     site.watcher.wait_for(lambda one: one.topic == "voice_rl/status" and one.payload == b"offline", "offline")
-    last = Watcher(site.watcher._client._port, ("voice_rl/status",), name="late")  # type: ignore[attr-defined]
+    last = Watcher(site.watcher._client._port, ("voice_rl/status",), name="late")
     assert last.wait_topic("voice_rl/status") == "online"
     last.close()
 

@@ -19,8 +19,8 @@ def make_place(request: pytest.FixtureRequest, tmp_path: Path) -> MakePlace:
     """Return a function that names places for stores: files, then schemas of a server."""
     if request.param == "sqlite":
         return lambda name: tmp_path / name
-    cluster: "PostgresCluster" = request.getfixturevalue("cluster")
-    made: dict[str, "StoreServer"] = {}
+    cluster: PostgresCluster = request.getfixturevalue("cluster")
+    made: dict[str, StoreServer] = {}
     return lambda name: made.setdefault(name, cluster.fresh())
 
 

@@ -320,6 +320,21 @@ def migrate(connection: "psycopg.Connection[Any]", *, schema: str, now: float, m
         )
 
 
+def drop_store(server: StoreServer) -> None:
+    """Drop a whole store, schema and all; one that is not there is no error.
+
+    Raises:
+        StoreError: the server cannot be reached, or does not let us.
+    """
+    import psycopg  # noqa: PLC0415 - an optional extra
+
+    try:
+        with psycopg.connect(server.url, autocommit=True, connect_timeout=CONNECT_S) as connection:
+            connection.execute(f'DROP SCHEMA IF EXISTS "{server.schema}" CASCADE')
+    except psycopg.Error as error:
+        raise StoreError(f"store.url (schema {server.schema}): cannot be dropped: {_first_line(error)}") from error
+
+
 def schema_version(connection: "psycopg.Connection[Any]", schema: str) -> int:
     """Return the version of the last migration that was applied; 0 for an empty schema."""
     if connection.execute("SELECT to_regclass(%s)", (f'"{schema}".migrations',)).fetchone() == (None,):
