@@ -197,3 +197,18 @@ def test_section_in_a_section_is_read_from_file_and_environment(tmp_path: Path) 
     for wrong in ("VOICE_RL__DOORS__WYOMING__PROT", "VOICE_RL__MQTT__PORT__X", "VOICE_RL__PORT", "VOICE_RL__DOORS__WYOMING"):
         with pytest.raises(ConfigError, match=wrong):
             load_config(path, environ={wrong: "1"})
+
+
+def test_store_address_is_a_secret(tmp_path: Path) -> None:
+    """The address of the store's server comes from a file or the environment, and is masked where settings are shown."""
+    file = tmp_path / "voice_rl.yaml"
+    file.write_text("store: {url: 'postgresql://a:b@c/d'}")
+    with pytest.raises(ConfigError, match="url_file"):
+        load_config(file, environ={})
+    file.write_text("store: {schema: Casa-1}")
+    with pytest.raises(ConfigError, match=r"store\.schema"):
+        load_config(file, environ={})
+
+    config = load_config(None, environ={"VOICE_RL__STORE__URL": "postgresql://a:hunter2@c/d", "XDG_CONFIG_HOME": str(tmp_path)})
+    assert "hunter2" not in repr(config)
+    assert config.to_mapping()["store"]["url"] == "***"

@@ -162,7 +162,7 @@ def _configured(site: _Site, arrangement: str, number: int, prefix: str) -> Iter
     written = {
         "mqtt": mqtt | ({"shared_group": "scale"} if is_group else {}),
         "home": {"file": str(folder / "home.json"), "states_topic": f"{prefix}/state/#"},
-        "doors": {"rate_per_s": 1_000_000, "burst": 1_000_000, "discovery": False},
+        "doors": {"rate_per_s": 1_000_000, "burst": 1_000_000, "discovery": False, "freshness_s": 600.0},
         "store": store,
         "models": {"path": str(folder / "models")},
     }
