@@ -130,6 +130,10 @@ class FakeBroker:
         except queue.Empty:
             return None
 
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe."""
+        self.topics = [one for one in self.topics if one not in topics]
+
     def wake(self) -> None:
         """Make a waiting `receive` return."""
         self._queue.put(None)

@@ -174,6 +174,17 @@ def test_group_goes_on_without_a_member(site: Site) -> None:
     last.close()
 
 
+def test_stopping_in_the_middle_loses_no_command(site: Site) -> None:
+    """While commands come, two daemons stop one after the other: every command is decided, once."""
+    for number in range(90):
+        site.say("turn on the lamp", area=("kitchen", "hall")[number % 2], id=str(number))
+        if number in (30, 60):
+            site.daemons[NAMES[number // 30]].stop()
+    decisions = site.decisions(90)
+
+    assert len({one["decision_id"] for one in decisions}) == len(decisions) == 90
+
+
 def test_forged_message_to_a_member_is_an_error(site: Site) -> None:
     """What no member writes is refused with one clear error, and nothing is done."""
     for payload in ("nonsense", "{}", json.dumps({"topic": "voice_rl/home", "payload": "", "waited_s": 0, "is_duplicate": False,

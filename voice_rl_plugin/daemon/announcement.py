@@ -91,10 +91,12 @@ class Announcement:
         """Return what should not wait for the next round when it changes."""
         return (self._outlet.problems, self._drops())
 
+    def leave_group(self) -> None:
+        """Say that nothing more is to be passed on to this daemon."""
+        self._outlet.keep(self._group.status_topic, b"offline")
+
     def withdraw(self) -> None:
         """Say that the daemon goes."""
-        if not self._group.is_alone:
-            self._outlet.keep(self._group.status_topic, b"offline")
         self._outlet.keep("status", b"offline")
 
     def _health(self, home: Home) -> dict[str, Any]:

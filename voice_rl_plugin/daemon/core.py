@@ -22,7 +22,7 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
-from voice_rl_plugin.daemon.group import Group
+from voice_rl_plugin.daemon.group import SHARED, Group
 from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.limits import RateLimit
 from voice_rl_plugin.daemon.mode import LearningMode
@@ -55,6 +55,10 @@ OUTBOX_S = 0.05
 BUSY_WAITING = 10
 BUSY_SHARE = 0.2
 """While so many messages wait here, commands older than this share of the freshness are dropped."""
+LEAVE_S = 2.0
+"""Who leaves a group goes on for so long with what it was given, and what is still passed on to it."""
+LEAVE_QUIET_S = 0.5
+"""And no longer when so long nothing has come."""
 LOOK_S = 0.2
 """It looks for another champion this often."""
 METRICS_S = 10.0
@@ -309,6 +313,7 @@ class Daemon:
         if self._home_assistant is not None:
             self._outlet.guard(self._home_assistant.stop)
         self._outlet.guard(self._upkeep.close)
+        self._leave_group()
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
         self._outlet.guard(self._execution.close)
@@ -316,6 +321,19 @@ class Daemon:
         if self._lock is not None:
             self._lock.release()
         _LOGGER.info("stopped")
+
+    def _leave_group(self) -> None:
+        """Take no more commands of a group, and settle those that came or are being passed on: the broker would keep them for our return."""
+        if self._group.is_alone or not self._broker.is_connected:
+            return
+        self._outlet.guard(self._announcement.leave_group)
+        self._broker.leave([self._group.input_topic(one) for one in SHARED])
+        begun = heard_at = self._clock.mono()
+        while self._clock.mono() < min(begun + LEAVE_S, heard_at + LEAVE_QUIET_S):
+            if (message := self._broker.receive(0.05)) is not None:
+                heard_at = heard_at if self._surroundings.owns(message.topic) else self._clock.mono()
+                self._settle(message)
+        self._broker.leave(self._group.inbox_topics)
 
     def _settle(self, message: Message) -> None:
         """Handle one message completely, then acknowledge it; one wrong message never stops the loop."""
@@ -623,7 +641,7 @@ class Daemon:
 
     def _take_status(self, message: Message) -> None:
         """Say that we are here when another member of the group has gone."""
-        if message.payload == b"offline":
+        if message.payload == b"offline" and not self._stop.is_set():
             self._outlet.forget_kept()
             self._announce()
 

@@ -61,6 +61,11 @@ class Group:
         """Return what to subscribe to beside the inputs."""
         return () if self.is_alone else (f"{self._prefix}/member/+", self._inbox(self._name), f"{self._prefix}/status")
 
+    @property
+    def inbox_topics(self) -> tuple[str, ...]:
+        """Return where others pass on what is ours."""
+        return () if self.is_alone else (self._inbox(self._name),)
+
     def input_topic(self, name: str) -> str:
         """Return what to subscribe to for an input."""
         share = "" if self.is_alone or name not in SHARED else f"$share/{self._group}/"

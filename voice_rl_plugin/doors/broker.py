@@ -61,6 +61,8 @@ _PROBLEMS_KEPT = 50
 _TOPIC_BYTES = 65535
 _PACKET_OVERHEAD_BYTES = 512
 _LARGEST_PACKET = 268_435_455
+_NO_SUBSCRIBER = 16
+"""MQTT 5's reason code of a publication that was accepted, and that nobody hears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,9 @@ class Broker(Protocol):
 
     def receive(self, timeout_s: float) -> Message | None:
         """Return the next message; None after the timeout or a wake-up."""
+
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe, and wait until the broker has it."""
 
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
@@ -259,7 +264,6 @@ class PahoBroker:
         self._speaks.publish(self._fence_topic, b"", ticket=0, retain=True)
         while self._speaks.is_ready and self._speaks.has_unconfirmed and time.monotonic() < deadline:
             self._serve(0.05)
-        self._hears.leave_shares([one for one in self._topics if one.startswith("$share/")])
         self._hears.stop()
         self._speaks.stop()
         self._bell.close()
@@ -283,6 +287,13 @@ class PahoBroker:
             if left_s <= 0.0:
                 break
         return None
+
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe, and wait until the broker has it: what came before is received as ever, and nothing comes after."""
+        deadline = time.monotonic() + _FLUSH_S
+        self._hears.leave(topics)
+        while self._hears.is_ready and self._hears.is_leaving and time.monotonic() < deadline:
+            self._serve(0.05)
 
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
@@ -469,9 +480,12 @@ class PahoBroker:
         forwarded = self._forwarded.pop(ticket, None)
         if forwarded is not None and outcome == "lost":  # the broker gives it again itself, unless it was of QoS 0
             self._queue.appendleft(forwarded)
+        elif forwarded is not None and outcome == "unheard":  # who should have it has left; behind the news of that
+            self._queue.append(forwarded)
         elif forwarded is not None:
             self.ack(forwarded)
         elif ticket:
+            outcome = "accepted" if outcome == "unheard" else outcome
             self.counts.unsent += outcome == "lost"
             self._deliveries.append(Delivery(ticket=ticket, outcome=outcome))
 
@@ -508,6 +522,8 @@ class _Link:
         self._away_s = float("inf")
         self._has_old_session = False
         self._ready_mid: int | None = None
+        self.is_leaving = False
+        """Whether the broker has not answered that we unsubscribed."""
         self.lost_at: float | None = None
         """When the connection before this one was lost, in monotonic seconds."""
         self.is_up = False
@@ -597,10 +613,10 @@ class _Link:
             self._subscriptions[mid] = list(topics)
             self._ready_mid = mid if makes_ready else self._ready_mid
 
-    def leave_shares(self, topics: Sequence[str]) -> None:
-        """Take no more of what is shared: the broker would keep our share for our return."""
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe: what is shared with others the broker would keep for our return."""
         if self._client is not None and topics:
-            self._client.unsubscribe(list(topics))
+            self.is_leaving = self._client.unsubscribe(list(topics))[0] == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def ack(self, receipt: tuple[int, int]) -> None:
         """Acknowledge a message of this connection."""
@@ -668,6 +684,7 @@ class _Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         return client
@@ -757,6 +774,9 @@ class _Link:
             self._ready_mid = None
             self._owner._on_ready(self)  # noqa: SLF001
 
+    def _on_unsubscribe(self, *_: Any) -> None:
+        self.is_leaving = False
+
     def _on_publish(self, _client: paho.Client, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         ticket, topic = self._publications.pop(mid, (0, ""))
         if code.is_failure and not ticket:
@@ -764,7 +784,8 @@ class _Link:
         elif code.is_failure:
             _LOGGER.error("the broker refuses the publication on %s: %s", topic, code)
             self._owner._on_refused(f"the broker refuses the publication on {topic}: {code}; check its ACL")  # noqa: SLF001
-        self._owner._on_delivery(ticket, "refused" if code.is_failure else "accepted")  # noqa: SLF001
+        accepted = "unheard" if code.value == _NO_SUBSCRIBER else "accepted"
+        self._owner._on_delivery(ticket, "refused" if code.is_failure else accepted)  # noqa: SLF001
 
     def _on_message(self, _client: paho.Client, _userdata: Any, raw: paho.MQTTMessage) -> None:
         try:
