@@ -130,6 +130,10 @@ class FakeBroker:
         except queue.Empty:
             return None
 
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe."""
+        self.topics = [one for one in self.topics if one not in topics]
+
     def wake(self) -> None:
         """Make a waiting `receive` return."""
         self._queue.put(None)
@@ -154,6 +158,11 @@ class FakeBroker:
         self.deliveries.append(Delivery(ticket=self._ticket, outcome="accepted"))
         self.hub.publish(Published(topic=topic, payload=payload, retain=retain, correlation=correlation))
         return self._ticket
+
+    def forward(self, message: Message, topic: str, payload: bytes) -> None:
+        """Publish a message for somebody else, and settle it."""
+        self.publish(topic, payload)
+        self.ack(message)
 
     def take_deliveries(self) -> tuple[Delivery, ...]:
         """Return what became of publications since the last call."""

@@ -8,6 +8,7 @@ a secret is a `*_file` that holds it; the environment may also give VOICE_RL__MQ
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
 import urllib.parse
@@ -28,6 +29,7 @@ EXECUTOR_NAMES = ("dispatch", "home_assistant", "none")
 LEARNING_MODES = ("on", "off", "guest")
 DISCOVERY_LANGUAGES = ("en", "zh")
 _LARGEST = 1e15
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -47,6 +49,8 @@ class MqttSection:
     """All topics of this program start with it."""
     client_id: str = "voice_rl"
     """Stable, so that the broker keeps what was sent while we were away; two daemons need two."""
+    shared_group: str = ""
+    """Daemons with the same word here, the same prefix and the same store on a server share the commands (MQTT 5 shared subscription)."""
     username: str | None = None
     password_file: Path | None = None
     password: str = field(default="", repr=False)
@@ -199,6 +203,13 @@ class StoreSection:
     """Where decisions, rewards and memory are kept."""
 
     path: Path = field(default_factory=lambda: data_dir() / "store")
+    """The folder of the database file, and of what one daemon keeps for itself: its lock, the home that it knew last."""
+    url_file: Path | None = None
+    """Holds the address of a PostgreSQL server, `postgresql://user:password@host/database`; the rows are then there, for several daemons."""
+    url: str = field(default="", repr=False)
+    """Only from the environment."""
+    schema: str = "voice_rl"
+    """The schema on that server: one a home."""
     retention_days: float | None = 365.0
     """Decisions are erased when they are older; what they taught the memory stays. Empty keeps them for ever."""
 
@@ -235,6 +246,7 @@ class Config:
             shown[section.name] = {one.name: _plain(getattr(values, one.name)) for one in dataclasses.fields(values)}
         shown["mqtt"]["password"] = "***" if self.mqtt.password else ""
         shown["home"]["token"] = "***" if self.home.token else ""
+        shown["store"]["url"] = "***" if self.store.url else ""
         return shown
 
 
@@ -268,7 +280,7 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
     found = find_config(path, environ=environ)
     where = str(found) if found else "configuration"
     root = _read_yaml(found) if found else {}
-    for section, key in (("mqtt", "password"), ("home", "token")):
+    for section, key in (("mqtt", "password"), ("home", "token"), ("store", "url")):
         if isinstance(root.get(section), Mapping) and root[section].get(key):
             raise ConfigError(f"{where}: {section}.{key}: a secret does not belong here; put it into a file and name it as {key}_file")
     sections: dict[str, Any] = {}
@@ -301,6 +313,25 @@ def read_password(section: MqttSection) -> str | None:
         return section.password_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: expected a readable text file at {section.password_file}: {error}") from error
+
+
+def read_store_url(section: StoreSection) -> str | None:
+    """Return the address of the store's server from its file or the environment; None for a store in a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no address.
+    """
+    url = section.url.strip()
+    if section.url_file is not None:
+        try:
+            url = section.url_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"store.url_file: expected a readable text file at {section.url_file}: {error}") from error
+    elif not url:
+        return None
+    if not url.startswith(("postgresql://", "postgres://")) or len(url.split()) != 1:
+        raise ConfigError("store.url_file: expected one line such as postgresql://user:password@host/database, got something else")
+    return url
 
 
 def read_token(section: HomeSection) -> str:
@@ -428,6 +459,8 @@ def _check(config: Config, where: str) -> None:
     _check_range(config.doors.burst, 1, 1_000_000, f"{where}: doors.burst")
     if config.store.retention_days is not None:
         _check_range(config.store.retention_days, 1.0, 36_500.0, f"{where}: store.retention_days")
+    if not _SCHEMA.fullmatch(config.store.schema):
+        raise ConfigError(f"{where}: store.schema: expected small letters, digits and _, at most 63, got {config.store.schema!r}")
     wyoming = config.doors.wyoming
     _check_range(wyoming.port, 1, 65535, f"{where}: doors.wyoming.port")
     if not wyoming.host or wyoming.host != wyoming.host.strip():
@@ -445,6 +478,7 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: {key}: expected a topic without wildcards or empty levels, got {prefix!r}")
     if not mqtt.client_id or not mqtt.client_id.isascii():
         raise ConfigError(f"{where}: mqtt.client_id: expected ASCII letters, got {mqtt.client_id!r}")
+    _check_group(config, where)
     _check_choice(mqtt.version, MQTT_VERSIONS, f"{where}: mqtt.version")
     _check_choice(config.dispatch.executor, EXECUTOR_NAMES, f"{where}: dispatch.executor")
     _check_choice(config.learning.mode, LEARNING_MODES, f"{where}: learning.mode")
@@ -464,6 +498,21 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: beyond.services: unknown service {service!r}; {hint}")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         raise ConfigError(f"{where}: mqtt.cert_file and mqtt.key_file: expected both or neither")
+
+
+def _check_group(config: Config, where: str) -> None:
+    mqtt = config.mqtt
+    if not mqtt.shared_group:
+        return
+    for key, word in (("mqtt.shared_group", mqtt.shared_group), ("mqtt.client_id", mqtt.client_id)):
+        if set(word) & set("+#/~\0"):
+            raise ConfigError(f"{where}: {key}: expected a word without / + # ~, got {word!r}")
+    if mqtt.version == "3.1.1":
+        raise ConfigError(f"{where}: mqtt.shared_group: shared subscriptions are of MQTT 5; set mqtt.version to auto or 5")
+    if config.store.url_file is None and not config.store.url:
+        raise ConfigError(f"{where}: mqtt.shared_group: daemons that share commands need one store on a server: set store.url_file")
+    if config.doors.hermes.enabled:
+        raise ConfigError(f"{where}: mqtt.shared_group: Rhasspy's sessions cannot be shared; set doors.hermes.enabled to false")
 
 
 def _check_home_assistant(config: Config, where: str) -> None:

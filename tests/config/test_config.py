@@ -208,3 +208,18 @@ def test_topics_of_devices_are_checked(tmp_path: Path, key: str, topic: str) -> 
 
     with pytest.raises(ConfigError, match=f"home.{key}: expected"):
         load_config(path, environ={})
+
+
+def test_store_address_is_a_secret(tmp_path: Path) -> None:
+    """The address of the store's server comes from a file or the environment, and is masked where settings are shown."""
+    file = tmp_path / "voice_rl.yaml"
+    file.write_text("store: {url: 'postgresql://a:b@c/d'}")
+    with pytest.raises(ConfigError, match="url_file"):
+        load_config(file, environ={})
+    file.write_text("store: {schema: Casa-1}")
+    with pytest.raises(ConfigError, match=r"store\.schema"):
+        load_config(file, environ={})
+
+    config = load_config(None, environ={"VOICE_RL__STORE__URL": "postgresql://a:hunter2@c/d", "XDG_CONFIG_HOME": str(tmp_path)})
+    assert "hunter2" not in repr(config)
+    assert config.to_mapping()["store"]["url"] == "***"

@@ -1,11 +1,14 @@
 """Small values for the tests of learning."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from voice_rl_plugin.domain.action import Action, parse_action
 from voice_rl_plugin.domain.decision import Candidate, Decision
 from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.domain.utterance import Utterance
+from voice_rl_plugin.learning.postgres import StoreServer
 
 START = 1_800_000_000.0
 """A day boundary is not near."""
@@ -16,6 +19,8 @@ DOOR = parse_action("lock.unlock lock.front")
 OTHER = parse_action("light.turn_on light.bed")
 
 T = TypeVar("T")
+MakePlace = Callable[[str], Path | StoreServer]
+"""Names a place for a store, the same for the same name."""
 
 
 def present(value: T | None) -> T:

@@ -1,4 +1,4 @@
-"""The experience store on real SQLite: idempotency, joins, marks, migrations, damage, erasure."""
+"""The experience store on real SQLite and, what is not about files, on a real PostgreSQL: idempotency, joins, marks, migrations, damage, erasure."""
 
 import json
 import os
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, make_decision, make_feedback, present
+from tests.learning.makers import DOOR, LAMP_OFF, LAMP_ON, OTHER, START, MakePlace, make_decision, make_feedback, present
 from voice_rl_plugin.deciding.memory import MemoryEntry
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.decision import Candidate
@@ -28,19 +27,13 @@ from voice_rl_plugin.domain.home import EntityState
 from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows, schema
 from voice_rl_plugin.learning.archive import export_archive, import_archive
+from voice_rl_plugin.learning.connection import StoreConnection
 from voice_rl_plugin.learning.reward import PATTERN_CAPS
 from voice_rl_plugin.learning.store import ANSWERED, FILE_NAME, Done, ExperienceStore, StoredDecision
 
 SECRET = "whisper the zanzibar lullaby"
 HAN_SECRET = "打开奶奶的小夜灯"
 ENTRY = MemoryEntry(words="movie time", area="lounge", actions=(LAMP_OFF,), decision_id="d1", learned_at=START)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[ExperienceStore]:
-    """A fresh store at a fixed time."""
-    with ExperienceStore(tmp_path / "store", clock=lambda: START) as opened:
-        yield opened
 
 
 def test_record_decision_is_idempotent_by_decision_and_utterance_id(store: ExperienceStore) -> None:
@@ -259,27 +252,28 @@ def test_remember_once_forgets_after_its_time(store: ExperienceStore) -> None:
     assert store.remember_once("m1", at=START - 3600)
 
 
-def test_files_are_private(store: ExperienceStore) -> None:
+def test_files_are_private(file_store: ExperienceStore) -> None:
     """Nobody else on the machine can read what was said."""
-    store.record_decision(make_decision())
+    file_store.record_decision(make_decision())
 
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file_store.path.parent.iterdir()}
 
     assert {FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"} <= modes.keys()
     assert set(modes.values()) == {0o600}
 
 
-def test_any_thread_may_call(store: ExperienceStore) -> None:
+def test_any_thread_may_call(make_place: MakePlace) -> None:
     """Eight threads write at once; every row arrives."""
-    threads = [
-        threading.Thread(target=lambda k=k: [store.record_decision(make_decision(f"t{k}-{i}")) for i in range(20)]) for k in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    with ExperienceStore(make_place("store"), busy_timeout_s=30.0) as store:
+        threads = [
+            threading.Thread(target=lambda k=k: [store.record_decision(make_decision(f"t{k}-{i}")) for i in range(20)]) for k in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
 
-    assert store.count() == (160, 0)
+        assert store.count() == (160, 0)
 
 
 def test_lone_surrogates_are_stored_in_words_and_refused_in_ids(store: ExperienceStore) -> None:
@@ -305,9 +299,9 @@ def test_locked_database_ends_within_the_busy_timeout(tmp_path: Path) -> None:
         assert store.record_decision(make_decision())
 
 
-def test_closed_store_says_so(tmp_path: Path) -> None:
+def test_closed_store_says_so(make_place: MakePlace) -> None:
     """A call after close is a StoreError; a second close is harmless."""
-    store = ExperienceStore(tmp_path / "s.db")
+    store = ExperienceStore(make_place("s.db"))
     store.close()
     store.close()
 
@@ -315,20 +309,21 @@ def test_closed_store_says_so(tmp_path: Path) -> None:
         store.count()
 
 
-def test_full_disk_is_said_and_leaves_the_store_usable(store: ExperienceStore) -> None:
+def test_full_disk_is_said_and_leaves_the_store_usable(file_store: ExperienceStore) -> None:
     """A write that does not fit is a StoreError and changes nothing; an erasure still works."""
-    store.record_decision(make_decision())
+    file_store.record_decision(make_decision())
 
     def limit(connection: sqlite3.Connection) -> Any:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         return connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
 
-    store._connection.read(limit)
+    assert isinstance(file_store._connection, StoreConnection)
+    file_store._connection.read(limit)
 
     with pytest.raises(StoreError, match="full"):
-        store.record_decision(make_decision("big", text="x" * 400_000))
-    assert store.decision("big") is None
-    assert store.erase(everything=True).decision_ids == ("d1",)
+        file_store.record_decision(make_decision("big", text="x" * 400_000))
+    assert file_store.decision("big") is None
+    assert file_store.erase(everything=True).decision_ids == ("d1",)
 
 
 def test_foreign_changes_are_noticed(store: ExperienceStore) -> None:
@@ -336,7 +331,7 @@ def test_foreign_changes_are_noticed(store: ExperienceStore) -> None:
     store.record_decision(make_decision())
     assert not store.has_foreign_changes()
 
-    with ExperienceStore(store.path, owns_file=False) as command:
+    with ExperienceStore(store.place, owns_file=False) as command:
         command.erase(everything=True)
 
     assert store.has_foreign_changes()
@@ -477,7 +472,7 @@ def test_newer_schema_is_refused_and_not_moved(tmp_path: Path) -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-from tests.learning.makers import START, make_decision, make_feedback, present
+from tests.learning.makers import START, MakePlace, make_decision, make_feedback, present
 from voice_rl_plugin.learning.store import ExperienceStore
 round_, folder = sys.argv[1], Path(sys.argv[2])
 with ExperienceStore(folder) as store:
@@ -611,9 +606,9 @@ def test_late_feedback_to_an_erased_decision_is_refused(store: ExperienceStore) 
         store.record_feedback(make_feedback())
 
 
-def test_retention_drops_old_decisions_and_keeps_what_they_taught(tmp_path: Path) -> None:
+def test_retention_drops_old_decisions_and_keeps_what_they_taught(make_place: MakePlace) -> None:
     """Old rows go; memory stays; nothing counts as an erasure that asks for a new training."""
-    with ExperienceStore(tmp_path, clock=lambda: START + 1000) as store:
+    with ExperienceStore(make_place("store"), clock=lambda: START + 1000) as store:
         store.record_decision(make_decision("old", at=START))
         store.record_decision(make_decision("young", at=START + 900))
         store.save_memory(replace(ENTRY, decision_id="old"))
@@ -628,10 +623,10 @@ def test_retention_drops_old_decisions_and_keeps_what_they_taught(tmp_path: Path
 # Archives
 
 
-def test_archive_brings_everything_to_another_store(tmp_path: Path) -> None:
+def test_archive_brings_everything_to_another_store(make_place: MakePlace, tmp_path: Path) -> None:
     """Decisions, feedback and memory arrive; rewards are made anew; a second import adds nothing."""
     archive = tmp_path / "home.zip"
-    with ExperienceStore(tmp_path / "a.db") as source, ExperienceStore(tmp_path / "b.db") as target:
+    with ExperienceStore(make_place("a.db")) as source, ExperienceStore(make_place("b.db")) as target:
         fill(source)
         manifest = export_archive(source, archive, now=START)
         added = import_archive(target, archive)

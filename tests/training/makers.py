@@ -13,8 +13,25 @@ from voice_rl_plugin.domain.home import Home
 from voice_rl_plugin.domain.transition import Transition
 from voice_rl_training.export import export_graphs, write_manifest
 from voice_rl_training.networks import Encoder, Scorer
+from voice_rl_training.recipe import PretrainRecipe
 
 torch.set_num_threads(1)  # little networks are slower on several
+
+TINY = PretrainRecipe(
+    shards=1,
+    homes_a_shard=20,
+    templates=False,
+    human=False,
+    width=16,
+    layers=1,
+    epochs=4,
+    tokens_a_batch=300,
+    learning_rate=0.02,
+    scorer_homes=16,
+    scorer_epochs=2,
+    calibration_homes=8,
+)
+"""A base on a thimble of data."""
 
 HOME = Home.from_mapping(
     {

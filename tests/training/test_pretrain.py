@@ -7,27 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.training.makers import TINY
 from voice_rl_plugin.errors import ConfigError
 from voice_rl_plugin.understanding.candidates import CANDIDATE_FEATURES, CONTEXT_FEATURES
 from voice_rl_training.export import export_graphs
 from voice_rl_training.networks import Scorer
 from voice_rl_training.pretrain import ChoiceRows, calibration_error, drop_names, pretrain
-from voice_rl_training.recipe import PretrainRecipe
-
-TINY = PretrainRecipe(
-    shards=1,
-    homes_a_shard=20,
-    templates=False,
-    human=False,
-    width=16,
-    layers=1,
-    epochs=4,
-    tokens_a_batch=300,
-    learning_rate=0.02,
-    scorer_homes=16,
-    scorer_epochs=2,
-    calibration_homes=8,
-)
 
 
 def ignore(_phase: str, _share: float) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from voice_rl_plugin.config import load_config
 from voice_rl_plugin.errors import ConfigError, VoiceRlError
 from voice_rl_plugin.learning.models import BASE, BASE_FOLDER, ModelStore, probe_in_child
+from voice_rl_plugin.learning.postgres import place_of
 from voice_rl_plugin.learning.signing import signature_check, signer
 
 EXIT_WRONG_SETUP = 2
@@ -29,7 +30,8 @@ Run = Callable[[argparse.Namespace], int]
 class Bar:
     """A progress bar on stderr, or one JSON object a line on stdout for a program."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, is_silent: bool = False) -> None:
+        self._is_silent = is_silent
         self._as_json = as_json
         self._last = ("", -1)
         self._is_open = False
@@ -37,7 +39,7 @@ class Bar:
     def __call__(self, phase: str, done: float) -> None:
         """Show how much of a phase is done."""
         percent = min(100, max(0, round(100 * done)))
-        if (phase, percent) == self._last:
+        if self._is_silent or (phase, percent) == self._last:
             return
         self._last = (phase, percent)
         if self._as_json:
@@ -410,11 +412,16 @@ def _pretrain(args: argparse.Namespace) -> int:
     from voice_rl_training.pretrain import pretrain
     from voice_rl_training.recipe import RECIPES, load_recipe
     from voice_rl_training.report import base_card
+    from voice_rl_training.team import join_team, leave_team
 
-    bar = Bar(as_json=args.json)
     recipe = load_recipe(args.recipe or RECIPES / "base.yaml")
+    team = join_team()
+    bar = Bar(as_json=args.json, is_silent=not team.leads)
     try:
-        encoder, scorer, measured = pretrain(recipe, human=args.human, work=args.work, processes=args.processes, progress=bar)
+        encoder, scorer, measured = pretrain(recipe, human=args.human, work=args.work, processes=args.processes, progress=bar, team=team)
+        leave_team(team)
+        if not team.leads:
+            return 0
     except KeyboardInterrupt:
         bar.close()
         print(f"stopped; the same command goes on from {args.work}", file=sys.stderr)
@@ -481,7 +488,7 @@ def _inputs(args: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
     if recipe.algorithm not in algorithms.NAMES:
         raise ConfigError(f"algorithm: expected one of {', '.join(algorithms.NAMES)}, got {recipe.algorithm!r}")
     home_file = args.home if args.home is not None or config is None else config.home.file
-    experience = load_experience(store)
+    experience = load_experience(place_of(config.store) if args.store is None and config is not None else store)
     check = signature_check(config.models.public_key_file) if config is not None else None
     kept = ModelStore(models, base=args.base, probe=probe_in_child, check_signature=check)
     return experience, load_home(home_file, store=store), kept, recipe

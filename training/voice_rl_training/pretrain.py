@@ -30,14 +30,16 @@ from voice_rl_training.losses import choice_loss, reading_loss
 from voice_rl_training.masks import Mask
 from voice_rl_training.networks import Encoder, Scorer
 from voice_rl_training.recipe import PretrainRecipe
+from voice_rl_training.team import Team, expect_rows
 
 _LOGGER = logging.getLogger(__name__)
+ALONE = Team()
 Progress = Callable[[str, float], None]
 """Called with a phase and how much of it is done, in [0, 1]."""
 
 
 def pretrain(
-    recipe: PretrainRecipe, *, human: Path | None, work: Path, processes: int, progress: Progress
+    recipe: PretrainRecipe, *, human: Path | None, work: Path, processes: int, progress: Progress, team: Team = ALONE
 ) -> tuple[Encoder, Scorer, dict[str, Any]]:
     """Make the base networks from source.
 
@@ -47,15 +49,22 @@ def pretrain(
         work: where corpus shards and checkpoints are kept; reused when the recipe is the same.
         processes: how many processes make the corpus.
         progress: told how far it is.
+        team: the processes that train the encoder together; the first one does all the rest.
 
     Returns:
-        The encoder, the scorer, and what was measured on the way.
+        The encoder, the scorer, and what was measured on the way; but for the first one of a team the scorer is untrained, nothing measured.
     """
     torch.manual_seed(recipe.seed)
     work = work / recipe.fingerprint()
     work.mkdir(parents=True, exist_ok=True)
+    if not team.leads:
+        team.wait()
     shards = _corpus(recipe, human, work, processes, progress)
-    encoder = _encoder(recipe, shards, work, progress)
+    if team.leads:
+        team.wait()
+    encoder = _encoder(recipe, shards, work, progress, team)
+    if not team.leads:
+        return encoder, Scorer(), {}
     scorer, measured = _scorer(recipe, encoder, processes, progress)
     digest = hashlib.sha256("".join(sorted(_digest(path) for path in shards)).encode()).hexdigest()
     return encoder, scorer, {**measured, "data_sha256": digest, "recipe": recipe.to_mapping()}
@@ -119,7 +128,7 @@ def drop_names(batch: Batch, *, share: float, lexical_share: float, word_share: 
     return {**batch, "ids": ids, "lexical": lexical * keep}
 
 
-def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: Progress) -> Encoder:
+def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: Progress, team: Team = ALONE) -> Encoder:
     encoder = Encoder(width=recipe.width, layers=recipe.layers, dropout=recipe.dropout, ngram_term=recipe.ngram_term)
     finished = work / "encoder.safetensors"
     if finished.exists():
@@ -138,6 +147,7 @@ def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: P
         average.load_state_dict(load_file(checkpoint))
         step = first_epoch * steps_an_epoch
     half = recipe.bfloat16 and torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - without the instructions it is emulated, and slower
+    team.adopt(encoder, average)
     encoder.train()
     for epoch in range(first_epoch, recipe.epochs):
         shown = time.monotonic()
@@ -145,11 +155,14 @@ def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: P
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
             seen = drop_names(batch, share=recipe.name_dropout, lexical_share=recipe.lexical_dropout, word_share=recipe.word_dropout)
+            own = team.part(seen)
+            expect_rows(encoder, len(seen["ids"]))
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-                output = encoder(seen["ids"], seen["ngrams"], seen["lexical"], seen["context"], seen["padding"])
-            loss, parts = reading_loss(output.float(), seen, smoothing=recipe.label_smoothing, refused_weight=recipe.refused_weight)
+                output = encoder(own["ids"], own["ngrams"], own["lexical"], own["context"], own["padding"])
+            logits = team.whole(output.float(), len(seen["ids"]))
+            loss, parts = reading_loss(logits, seen, smoothing=recipe.label_smoothing, refused_weight=recipe.refused_weight)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            team.backward(loss, encoder.parameters())
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
             optimizer.step()
             step += 1
@@ -159,10 +172,13 @@ def _encoder(recipe: PretrainRecipe, shards: list[Path], work: Path, progress: P
                 shown = time.monotonic()
                 progress("encoder", step / total)
                 _LOGGER.info("step %d of %d: loss %.3f %s", step, total, float(loss.detach()), {k: round(v, 3) for k, v in parts.items()})
-        save_file(average.state_dict(), checkpoint)
-        (work / "encoder.partial.json").write_text(json.dumps({"epochs": epoch + 1}))
-    save_file(average.state_dict(), finished)
-    checkpoint.unlink(missing_ok=True)
+        if team.leads:
+            save_file(average.state_dict(), checkpoint)
+            (work / "encoder.partial.json").write_text(json.dumps({"epochs": epoch + 1}))
+    if team.leads:
+        save_file(average.state_dict(), finished)
+        checkpoint.unlink(missing_ok=True)
+    team.wait()
     progress("encoder", 1.0)
     return average.eval()
 

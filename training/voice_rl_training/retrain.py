@@ -21,6 +21,7 @@ from voice_rl_plugin.domain.transition import Transition
 from voice_rl_plugin.errors import ConfigError, StoreError
 from voice_rl_plugin.learning.archive import import_archive
 from voice_rl_plugin.learning.models import BASE, ModelStore
+from voice_rl_plugin.learning.postgres import StoreServer
 from voice_rl_plugin.learning.store import FILE_NAME, ExperienceStore
 from voice_rl_plugin.understanding.features import FEATURE_VERSION
 from voice_rl_plugin.understanding.onnx_policy import READER_FILE, SCORER_FILE, OnnxPolicy, Policy
@@ -95,12 +96,15 @@ class Outcome:
     measured: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load_experience(path: Path) -> Experience:
+def load_experience(path: Path | StoreServer) -> Experience:
     """Read the experience out of a store, its folder, or an exported archive.
 
     Raises:
         StoreError: there is none, or it cannot be read.
     """
+    if isinstance(path, StoreServer):
+        with ExperienceStore(path, owns_file=False) as store:
+            return Experience(transitions=tuple(store.transitions()), memory=store.load_memory())
     if path.suffix == ".zip":
         with tempfile.TemporaryDirectory() as scratch, ExperienceStore(Path(scratch) / FILE_NAME) as store:
             import_archive(store, path)

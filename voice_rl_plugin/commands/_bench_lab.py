@@ -155,7 +155,7 @@ def open_lab(
             cold_start_s=time.perf_counter() - started, payloads=(), action_bytes=0,
         )  # fmt: skip
         sentences = [one for one in make_sentences(home, language, 18 * _MOST_COMMANDS) if one.kind in ("name", "value")]
-        payloads, sizes = _those_that_act(lab, [json.dumps({"text": s.text, "area": s.area}).encode() for s in sentences])
+        payloads, sizes = those_that_act(lab, [json.dumps({"text": s.text, "area": s.area}).encode() for s in sentences])
         yield Lab(
             folder=folder, host=host, port=port, kind=kind, prefix=prefix, line=line, daemon=daemon,
             cold_start_s=lab.cold_start_s, payloads=tuple(payloads), action_bytes=sorted(sizes)[len(sizes) // 2],
@@ -205,7 +205,7 @@ def figures_of(pid: int) -> ProcessFigures:
     return ProcessFigures(cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS, rss_mib=rss, threads=int(fields[17]), files=files)
 
 
-def _those_that_act(lab: Lab, payloads: list[bytes]) -> tuple[list[bytes], list[int]]:
+def those_that_act(lab: Lab, payloads: list[bytes]) -> tuple[list[bytes], list[int]]:
     """Return the commands that bring exactly one action, and the sizes of those actions."""
     chosen: list[bytes] = []
     sizes: list[int] = []

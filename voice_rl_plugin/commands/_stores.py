@@ -10,6 +10,7 @@ from typing import Any
 from voice_rl_plugin.config import load_config
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
+from voice_rl_plugin.learning.postgres import place_of
 from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
 
@@ -48,8 +49,8 @@ def add_command(subparsers: Any, name: str, words: str, *, run: Run, example: st
 
 def open_store(args: argparse.Namespace) -> ExperienceStore:
     """Open the experience store beside the daemon; it is neither created nor replaced."""
-    path = Path(args.store) if args.store else load_config(args.config).store.path
-    return ExperienceStore(path, owns_file=False)
+    place = Path(args.store) if args.store else place_of(load_config(args.config).store)
+    return ExperienceStore(place, owns_file=False)
 
 
 def open_models(args: argparse.Namespace) -> ModelStore:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from voice_rl_plugin.commands._bench_home import LANGUAGES, Sentence, make_home, make_sentences
 from voice_rl_plugin.commands._bench_mqtt import WINDOW, MqttRow, measure_mqtt
 from voice_rl_plugin.commands._bench_peers import HassilPeer, Peer
+from voice_rl_plugin.commands._bench_scale import ScaleRow, measure_scale
 from voice_rl_plugin.commands._bench_soak import measure_soak
 from voice_rl_plugin.commands._bench_storm import measure_storm
 from voice_rl_plugin.config import Config
@@ -79,6 +80,26 @@ def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     mqtt.set_defaults(run=run_mqtt)
     _add_storm(commands)
     _add_soak(commands)
+    _add_scale(commands)
+
+
+def _add_scale(commands: Any) -> None:
+    scale = commands.add_parser(
+        "scale",
+        help="run one to several daemons, and see how many commands a second they carry out together",
+        description="Daemons as processes on one broker: each a home of its own, and, with a PostgreSQL server, all of them one home.",
+        epilog="example:\n  voice-rl bench scale --daemons 4 --store-url-file server.url",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scale.add_argument("--daemons", type=_count, default=4, metavar="N", help="the most (4)")
+    scale.add_argument("--commands", type=_count, default=300, metavar="N", help="to each daemon in one of three rounds (300)")
+    scale.add_argument("--entities", type=_count, default=200, metavar="N", help="size of the made homes (200)")
+    scale.add_argument("--language", choices=LANGUAGES, default="en")
+    scale.add_argument(
+        "--store-url-file", type=Path, metavar="FILE", help="holds the address of a PostgreSQL server; without it: files only"
+    )
+    scale.add_argument("--json", action="store_true", help="print one JSON object a line")
+    scale.set_defaults(run=run_scale)
 
 
 def _add_storm(commands: Any) -> None:
@@ -295,6 +316,36 @@ def run_mqtt(args: argparse.Namespace) -> int:
         return 0
     print(f"{machine()}; {row.broker}, QoS 1, {row.commands} commands of {row.command_bytes} bytes to each, in turns\n")
     print("\n".join(_mqtt_table(row)))
+    return 0
+
+
+def run_scale(args: argparse.Namespace) -> int:
+    """Measure one to several daemons and print them."""
+
+    def tell(row: ScaleRow) -> None:
+        if args.json:
+            print(json.dumps(dataclasses.asdict(row)), flush=True)
+            return
+        cpu = "-" if row.daemon_cpu_ms is None else f"{row.daemon_cpu_ms:.2f}"
+        busy, rss = "-" if row.cores_busy is None else f"{row.cores_busy:.2f}", "-" if row.rss_mib is None else f"{row.rss_mib:.0f}"
+        print(
+            f"| {row.arrangement} | {row.daemons} | {row.commands_per_s:.0f} | {row.times_one:.2f} | {cpu} | {row.our_cpu_ms:.2f} "
+            f"| {busy} | {rss} |",
+            flush=True,
+        )
+
+    if not args.json:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        print(f"{cores} cores for all processes, load {os.getloadavg()[0]:.1f} before\n")
+        print("| arrangement | daemons | commands/s | x one | daemons' CPU ms | sender's CPU ms | cores busy | RSS MiB |\n|" + " --- |" * 8)
+    measure_scale(
+        daemons=args.daemons,
+        commands=args.commands,
+        entities=args.entities,
+        language=args.language,
+        url_file=args.store_url_file,
+        tell=tell,
+    )
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from voice_rl_plugin import __version__
 from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.counters import Counters
+from voice_rl_plugin.daemon.group import Group
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.parts import HomeSource
@@ -41,6 +42,7 @@ class Announcement:
         count_week: Callable[[], Mapping[str, int]],
         device: tuple[str, bytes] | None,
         home_assistant: HomeSource | None = None,
+        group: Group,
     ) -> None:
         self._brain = brain
         self._broker = broker
@@ -53,6 +55,7 @@ class Announcement:
         self._week: Mapping[str, int] = {}
         self._device = device
         self._home_assistant = home_assistant
+        self._group = group
         self._store = store
         self._executions = executions
         self._store_health = StoreHealth()
@@ -80,11 +83,17 @@ class Announcement:
         self._outlet.keep("metrics", native.encode(self._metrics()))
         self._outlet.keep("learning", self._mode.value.encode())
         self._outlet.keep("train", native.encode(training))
+        if not self._group.is_alone:
+            self._outlet.keep(self._group.status_topic, b"online")
         self._outlet.keep("status", b"online")
 
     def troubles(self) -> tuple[Any, ...]:
         """Return what should not wait for the next round when it changes."""
         return (self._outlet.problems, self._drops())
+
+    def leave_group(self) -> None:
+        """Say that nothing more is to be passed on to this daemon."""
+        self._outlet.keep(self._group.status_topic, b"offline")
 
     def withdraw(self) -> None:
         """Say that the daemon goes."""
@@ -100,6 +109,7 @@ class Announcement:
             "home": {"areas": len(home.areas), "entities": len(home.exposed)},
             **({} if self._home_assistant is None else {"home_assistant": self._home_assistant.status}),
             "executor": self._executor,
+            **({} if self._group.is_alone else {"members": list(self._group.members)}),
             "damaged_stores": [path.name for path in self._store.moved_aside],
             "store": self._store_to_payload(),
             "drops": self._drops(),

@@ -282,7 +282,10 @@ class Brain:
         """
         if not self._store.has_foreign_changes():
             return
-        self._memory = Memory(self._store.load_memory(), self._store.load_aliases())
+        memory = Memory(self._store.load_memory(), self._store.load_aliases())
+        if (memory.entries, memory.aliases.entries) == (self._memory.entries, self._memory.aliases.entries):
+            return  # another daemon has written decisions, and a brain takes long to make
+        self._memory = memory
         if self._policy is not None:
             self._decider = self._make_decider(self._policy, self._home, self._memory)
         self._shadow.set_memory(lambda policy: self._make_decider(policy, self._home, self._memory))

@@ -22,6 +22,7 @@ from voice_rl_plugin.homes.file import load_home
 from voice_rl_plugin.homes.home_assistant import HomeAssistantSource
 from voice_rl_plugin.homes.mqtt_devices import MqttDevices
 from voice_rl_plugin.learning.models import ModelStore, probe_in_child
+from voice_rl_plugin.learning.postgres import place_of
 from voice_rl_plugin.learning.signing import signature_check
 from voice_rl_plugin.learning.store import ExperienceStore
 
@@ -52,6 +53,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watc
         raise StoreError(f"store.path: {config.store.path} cannot be made: {error.strerror}") from error
     source = HomeAssistantSource(config.home) if config.home.home_assistant is not None else None
     doors = make_doors(config.doors)
+    place = place_of(config.store)
     lock = InstanceLock(config.store.path)
     try:
         broker = broker if broker is not None else PahoBroker(config.mqtt)
@@ -75,7 +77,7 @@ def build_daemon(config: Config, *, broker: Broker | None = None, watchdog: Watc
         Parts(
             config=config,
             broker=broker,
-            store=ExperienceStore(config.store.path),
+            store=ExperienceStore(place),
             models=ModelStore(config.models.path, check_signature=signature_check(config.models.public_key_file)),
             executor=executor,
             make_decider=lambda policy, home, memory: make_decider(policy, home, memory, config.costs, beyond=config.beyond.services),

@@ -22,6 +22,7 @@ from voice_rl_plugin.daemon.counters import Counters
 from voice_rl_plugin.daemon.decisions import Decisions
 from voice_rl_plugin.daemon.execution import Execution
 from voice_rl_plugin.daemon.feedback import FeedbackDesk
+from voice_rl_plugin.daemon.group import SHARED, Group
 from voice_rl_plugin.daemon.hermes_desk import HermesDesk
 from voice_rl_plugin.daemon.limits import RateLimit
 from voice_rl_plugin.daemon.mode import LearningMode
@@ -56,6 +57,10 @@ OUTBOX_S = 0.05
 BUSY_WAITING = 10
 BUSY_SHARE = 0.2
 """While so many messages wait here, commands older than this share of the freshness are dropped."""
+LEAVE_S = 2.0
+"""Who leaves a group goes on for so long with what it was given, and what is still passed on to it."""
+LEAVE_QUIET_S = 0.5
+"""And no longer when so long nothing has come."""
 LOOK_S = 0.2
 """It looks for another champion this often."""
 METRICS_S = 10.0
@@ -88,7 +93,7 @@ class Daemon:
         self._clock = SteadyClock(wall=parts.clock, monotonic=parts.monotonic)
         self.counters = counters = Counters()
         self._outlet = outlet = Outlet(parts.broker, prefix=config.mqtt.prefix, counters=counters)
-        self._mode = mode = LearningMode(parts.store.path.parent / "learning_mode", default=config.learning.mode)
+        self._mode = mode = LearningMode(config.store.path / "learning_mode", default=config.learning.mode)
         self._surroundings = surroundings = Surroundings(
             config.store.path,
             states_topic=config.home.states_topic,
@@ -98,6 +103,7 @@ class Daemon:
             devices=parts.devices,
         )
         self._conversations = Conversations()
+        self._group = group = Group(config.mqtt)
         self._brain = Brain(
             parts,
             outlet=outlet,
@@ -126,7 +132,8 @@ class Daemon:
             counters=counters,
             mode=mode,
             clock=self._clock,
-            new_id=parts.new_id,
+            new_id=parts.new_id if group.is_alone else group.new_id,
+            is_ours=group.is_ours,
         )
         self._feedback = FeedbackDesk(
             brain=self._brain,
@@ -164,12 +171,13 @@ class Daemon:
             count_week=lambda: parts.store.tally(since=self._clock.now() - WEEK_S),
             device=_device_of(config),
             home_assistant=parts.home_assistant,
+            group=group,
         )
         self._home_assistant = parts.home_assistant
         self._on_answer = parts.on_answer
         keep_days = config.store.retention_days
         self._upkeep = Upkeep(
-            parts.store.path.parent,
+            parts.store.place,
             keep_s=None if keep_days is None else keep_days * DAY_S,
             clock=parts.clock,
             report=lambda found: self._later(self._take_store_health, found),
@@ -179,7 +187,8 @@ class Daemon:
         self._rates = {kind: RateLimit(rate_per_s=config.doors.rate_per_s, burst=config.doors.burst) for kind in ("command", "confirm")}
         self._training = Training(
             config.learning.trainer,
-            store=parts.store.path.parent,
+            store=parts.store.place,
+            folder=config.store.path,
             models=config.models.path,
             report=lambda progress: self._later(self._report_training, progress),
         )
@@ -233,8 +242,8 @@ class Daemon:
         self._brain.load()
         if self._mode.stores:
             self._outlet.guard(self._surroundings.keep)
-        inputs = (f"{self._outlet.prefix}/{one}" for one in native.INPUTS)
-        self._broker.subscribe([*inputs, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
+        inputs = (self._group.input_topic(one) for one in native.INPUTS)
+        self._broker.subscribe([*inputs, *self._group.topics, self._config.home.states_topic, HOME_ASSISTANT_STATUS, *self._hermes.topics])
         self._broker.subscribe(self._surroundings.devices.topics)
         self._broker.subscribe([BROKER_DROPPED], is_optional=True)
         self._broker.start()
@@ -318,6 +327,7 @@ class Daemon:
         if self._home_assistant is not None:
             self._outlet.guard(self._home_assistant.stop)
         self._outlet.guard(self._upkeep.close)
+        self._leave_group()
         self._outlet.guard(self._announcement.withdraw)
         self._broker.stop()
         self._outlet.guard(self._execution.close)
@@ -326,9 +336,29 @@ class Daemon:
             self._lock.release()
         _LOGGER.info("stopped")
 
+    def _leave_group(self) -> None:
+        """Take no more commands of a group, and settle those that came or are being passed on: the broker would keep them for our return."""
+        if self._group.is_alone or not self._broker.is_connected:
+            return
+        self._outlet.guard(self._announcement.leave_group)
+        self._broker.leave([self._group.input_topic(one) for one in SHARED])
+        begun = heard_at = self._clock.mono()
+        while self._clock.mono() < min(begun + LEAVE_S, heard_at + LEAVE_QUIET_S):
+            if (message := self._broker.receive(0.05)) is not None:
+                heard_at = heard_at if self._surroundings.owns(message.topic) else self._clock.mono()
+                self._settle(message)
+        self._broker.leave(self._group.inbox_topics)
+
     def _settle(self, message: Message) -> None:
         """Handle one message completely, then acknowledge it; one wrong message never stops the loop."""
         try:
+            opened = self._group.open(message)
+            # What was passed on once is taken, whoever should have it by now: members that disagree must not play ball with it.
+            owner = self._group.owner_of(message, self._surroundings.home) if opened is message else None
+            if owner is not None:
+                self._broker.forward(message, *self._group.passed_on(message, owner))
+                return
+            message = opened
             self._take(message)
         except StoreError as error:
             self.counters.count("unstored")
@@ -359,6 +389,8 @@ class Daemon:
         if topic == BROKER_DROPPED:
             self._announcement.take_broker_dropped(message.payload)
             return
+        if self._group.take_status(message):
+            return
         if self._surroundings.devices.owns(topic):
             self._take_device_message(message)
             return
@@ -366,6 +398,9 @@ class Daemon:
         if not topic.startswith(f"{self._outlet.prefix}/") and topic not in self._hermes.topics:
             return  # of a device that is gone, whose topic the broker still gives us
         key = topic.removeprefix(f"{self._outlet.prefix}/")
+        if key == "status":
+            self._take_status(message)
+            return
         if message.is_retained and key != "home":
             self.counters.count("retained_ignored")
             _LOGGER.warning("a retained message on %s was ignored; clear it, and publish inputs without retain", topic)
@@ -665,6 +700,12 @@ class Daemon:
         if message.payload == b"offline":
             self._surroundings.forget_states()
         elif message.payload == b"online":
+            self._outlet.forget_kept()
+            self._announce()
+
+    def _take_status(self, message: Message) -> None:
+        """Say that we are here when another member of the group has gone."""
+        if message.payload == b"offline" and not self._stop.is_set():
             self._outlet.forget_kept()
             self._announce()
 

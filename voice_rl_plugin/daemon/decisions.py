@@ -50,6 +50,7 @@ class Decisions:
         mode: LearningMode,
         clock: SteadyClock,
         new_id: Callable[[], str],
+        is_ours: Callable[[str], bool],
     ) -> None:
         self._brain = brain
         self._store = store
@@ -61,6 +62,7 @@ class Decisions:
         self._mode = mode
         self._clock = clock
         self._new_id = new_id
+        self._is_ours = is_ours
 
     def hear(self, utterance: Utterance) -> Heard:
         """Decide about an utterance, after the last turn in its place."""
@@ -115,7 +117,7 @@ class Decisions:
 
     def recover(self, *, freshness_s: float) -> None:
         """Publish what a crash left unpublished, as far as it is fresh and may be published (again)."""
-        steps = self._store.open_steps(since=self._clock.now() - freshness_s)
+        steps = [one for one in self._store.open_steps(since=self._clock.now() - freshness_s) if self._is_ours(one.decision.id)]
         for decision_id in dict.fromkeys(one.decision.id for one in steps):
             mine = [one for one in steps if one.decision.id == decision_id]
             decision, since = mine[0].decision, None

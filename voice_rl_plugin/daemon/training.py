@@ -15,6 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from voice_rl_plugin.config import ENVIRONMENT_PREFIX
+from voice_rl_plugin.learning.postgres import StoreServer
+
 _LOGGER = logging.getLogger(__name__)
 
 STOP_S = 10.0
@@ -28,12 +31,22 @@ class Training:
 
     Args:
         command: the trainer, as in `learning.trainer`.
-        arguments: store and models.
+        store: where the experience is; the address of a server, which may hold a password, goes into the trainer's environment.
+        folder: where the daemon keeps the home.
+        models: the model store.
         report: takes the payload of `<prefix>/train`; called from another thread.
     """
 
-    def __init__(self, command: str, *, store: Path, models: Path, report: Callable[[Mapping[str, Any]], None]) -> None:
-        self._command = [*_find(shlex.split(command)), "retrain", "--store", str(store), "--models", str(models), "--json"]
+    def __init__(
+        self, command: str, *, store: Path | StoreServer, folder: Path, models: Path, report: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        self._environment: dict[str, str] = {}
+        place = ["--store", str(folder)]
+        if isinstance(store, StoreServer):
+            place = []
+            names = {"URL": store.url, "SCHEMA": store.schema, "PATH": str(folder)}
+            self._environment = {f"{ENVIRONMENT_PREFIX}STORE__{name}": value for name, value in names.items()}
+        self._command = [*_find(shlex.split(command)), "retrain", *place, "--models", str(models), "--json"]
         self._report = report
         self._process: subprocess.Popen[str] | None = None
         self._is_cancelled = False
@@ -58,6 +71,7 @@ class Training:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                env=os.environ | self._environment,
                 preexec_fn=_be_nice,  # noqa: PLW1509 - os.nice alone is safe between fork and exec
             )
         except OSError as error:

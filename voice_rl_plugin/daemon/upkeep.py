@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.learning.postgres import StoreServer
 from voice_rl_plugin.learning.store import ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,14 +39,16 @@ class Upkeep:
     """Looks after one store.
 
     Args:
-        path: the folder of the store.
+        place: where the store is.
         keep_s: how old a decision may become; None for ever.
         clock: Unix seconds.
         report: takes what was found; called from another thread.
     """
 
-    def __init__(self, path: Path, *, keep_s: float | None, clock: Callable[[], float], report: Callable[[StoreHealth], None]) -> None:
-        self._path = path
+    def __init__(
+        self, place: Path | StoreServer, *, keep_s: float | None, clock: Callable[[], float], report: Callable[[StoreHealth], None]
+    ) -> None:
+        self._place = place
         self._keep_s = keep_s
         self._clock = clock
         self._report = report
@@ -74,7 +77,7 @@ class Upkeep:
             self._stopped.wait(EVERY_S)
 
     def _look(self) -> StoreHealth:
-        with ExperienceStore(self._path, clock=self._clock, owns_file=False) as store:
+        with ExperienceStore(self._place, clock=self._clock, owns_file=False) as store:
             while self._keep_s is not None and not self._stopped.is_set():
                 gone = store.apply_retention(keep_s=self._keep_s, limit=BATCH)
                 self._retired += gone

@@ -38,6 +38,8 @@ from voice_rl_plugin.errors import BrokerError, ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 
+GROUP_EXPIRY_S = 60
+"""A member of a group that is gone longer gets no more of its messages; until then the broker goes on to keep it a share."""
 RECONNECT_MIN_S = 0.25
 RECONNECT_MAX_S = 30.0
 CONNACK_S = 10.0
@@ -59,6 +61,8 @@ _PROBLEMS_KEPT = 50
 _TOPIC_BYTES = 65535
 _PACKET_OVERHEAD_BYTES = 512
 _LARGEST_PACKET = 268_435_455
+_NO_SUBSCRIBER = 16
+"""MQTT 5's reason code of a publication that was accepted, and that nobody hears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,9 @@ class Broker(Protocol):
     def receive(self, timeout_s: float) -> Message | None:
         """Return the next message; None after the timeout or a wake-up."""
 
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe, and wait until the broker has it."""
+
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
 
@@ -153,6 +160,9 @@ class Broker(Protocol):
         Raises:
             BrokerError: the topic has wildcards or empty levels, or the payload is too large.
         """
+
+    def forward(self, message: Message, topic: str, payload: bytes) -> None:
+        """Publish a message for somebody else, and acknowledge it when the broker has that."""
 
     def take_deliveries(self) -> tuple[Delivery, ...]:
         """Return what became of publications since the last call."""
@@ -196,6 +206,8 @@ class PahoBroker:
         self._unread_s = 0.0
         self._tickets = itertools.count(1)
         self._inflight = Inflight()
+        self._forwarded: dict[int, Message] = {}
+        """By ticket: what is acknowledged as soon as the broker has taken it for somebody else."""
         self.name = f"{random.getrandbits(64):016x}"
         """Of this process: it tells our marks from those of another one with our client id."""
         self._foreign: set[int] = set()
@@ -276,6 +288,13 @@ class PahoBroker:
                 break
         return None
 
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe, and wait until the broker has it: what came before is received as ever, and nothing comes after."""
+        deadline = time.monotonic() + _FLUSH_S
+        self._hears.leave(topics)
+        while self._hears.is_ready and self._hears.is_leaving and time.monotonic() < deadline:
+            self._serve(0.05)
+
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
         with contextlib.suppress(OSError):  # rung already, or stopped
@@ -303,6 +322,18 @@ class PahoBroker:
             self.counts.unsent += 1
             return 0
         return ticket
+
+    def forward(self, message: Message, topic: str, payload: bytes) -> None:
+        """Publish a message for somebody else, and acknowledge it when the broker has that; if it has not, hand the message out again.
+
+        Raises:
+            BrokerError: as `publish`.
+        """
+        ticket = self.publish(topic, payload)
+        if ticket:
+            self._forwarded[ticket] = message
+        else:
+            self._queue.appendleft(message)
 
     def take_deliveries(self) -> tuple[Delivery, ...]:
         """Return what became of publications since the last call."""
@@ -446,7 +477,15 @@ class PahoBroker:
         self._is_woken = True
 
     def _on_delivery(self, ticket: int, outcome: str) -> None:
-        if ticket:
+        forwarded = self._forwarded.pop(ticket, None)
+        if forwarded is not None and outcome == "lost":  # the broker gives it again itself, unless it was of QoS 0
+            self._queue.appendleft(forwarded)
+        elif forwarded is not None and outcome == "unheard":  # who should have it has left; behind the news of that
+            self._queue.append(forwarded)
+        elif forwarded is not None:
+            self.ack(forwarded)
+        elif ticket:
+            outcome = "accepted" if outcome == "unheard" else outcome
             self.counts.unsent += outcome == "lost"
             self._deliveries.append(Delivery(ticket=ticket, outcome=outcome))
 
@@ -483,6 +522,8 @@ class _Link:
         self._away_s = float("inf")
         self._has_old_session = False
         self._ready_mid: int | None = None
+        self.is_leaving = False
+        """Whether the broker has not answered that we unsubscribed."""
         self.lost_at: float | None = None
         """When the connection before this one was lost, in monotonic seconds."""
         self.is_up = False
@@ -572,6 +613,11 @@ class _Link:
             self._subscriptions[mid] = list(topics)
             self._ready_mid = mid if makes_ready else self._ready_mid
 
+    def leave(self, topics: Sequence[str]) -> None:
+        """Unsubscribe: what is shared with others the broker would keep for our return."""
+        if self._client is not None and topics:
+            self.is_leaving = self._client.unsubscribe(list(topics))[0] == MQTTErrorCode.MQTT_ERR_SUCCESS
+
     def ack(self, receipt: tuple[int, int]) -> None:
         """Acknowledge a message of this connection."""
         generation, mid = receipt
@@ -630,12 +676,15 @@ class _Link:
             client.username_pw_set(settings.username, self._owner._password)  # noqa: SLF001
         if self._owner._tls is not None:  # noqa: SLF001
             client.tls_set_context(self._owner._tls)  # noqa: SLF001
+        if self.name == "in" and settings.shared_group:
+            client.will_set(f"{settings.prefix}/member/{settings.client_id}", b"offline", qos=1, retain=True)
         if self.name == "out":
             client.will_set(f"{settings.prefix}/status", self._owner._will, qos=1, retain=True)  # noqa: SLF001
         client.on_socket_open = _set_up_socket  # type: ignore[assignment]
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         return client
@@ -644,7 +693,8 @@ class _Link:
         if self._protocol != paho.MQTTv5:
             return {}
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        expiry_s = self._settings.session_expiry_s
+        properties.SessionExpiryInterval = min(expiry_s, GROUP_EXPIRY_S) if self._settings.shared_group else expiry_s
         properties.ReceiveMaximum = IN_FLIGHT
         properties.MaximumPacketSize = self._settings.max_payload_bytes + _PACKET_OVERHEAD_BYTES + _TOPIC_BYTES
         # clean_start=False on every connect: with paho's default the session is lost when the broker restarts.
@@ -724,6 +774,9 @@ class _Link:
             self._ready_mid = None
             self._owner._on_ready(self)  # noqa: SLF001
 
+    def _on_unsubscribe(self, *_: Any) -> None:
+        self.is_leaving = False
+
     def _on_publish(self, _client: paho.Client, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         ticket, topic = self._publications.pop(mid, (0, ""))
         if code.is_failure and not ticket:
@@ -731,7 +784,8 @@ class _Link:
         elif code.is_failure:
             _LOGGER.error("the broker refuses the publication on %s: %s", topic, code)
             self._owner._on_refused(f"the broker refuses the publication on {topic}: {code}; check its ACL")  # noqa: SLF001
-        self._owner._on_delivery(ticket, "refused" if code.is_failure else "accepted")  # noqa: SLF001
+        accepted = "unheard" if code.value == _NO_SUBSCRIBER else "accepted"
+        self._owner._on_delivery(ticket, "refused" if code.is_failure else accepted)  # noqa: SLF001
 
     def _on_message(self, _client: paho.Client, _userdata: Any, raw: paho.MQTTMessage) -> None:
         try:
@@ -755,7 +809,7 @@ class _Link:
 
     @property
     def _may_fall_back(self) -> bool:
-        return self._settings.version == "auto" and self._protocol == paho.MQTTv5
+        return self._settings.version == "auto" and self._protocol == paho.MQTTv5 and not self._settings.shared_group
 
     def _fall_back(self) -> None:
         _LOGGER.warning("the broker does not speak MQTT 5; going on with 3.1.1")

@@ -118,6 +118,10 @@ class StoreConnection:
         """
         return self.run(lambda: self._erase(change, compacts=compacts, keeps_copies_since=keeps_copies_since))
 
+    def foreign_version(self) -> int:
+        """Return a number that changes when another connection has changed the database."""
+        return self.read(lambda c: int(c.execute("PRAGMA data_version").fetchone()[0]))
+
     def copies_aside(self) -> tuple[Path, ...]:
         """Return the damaged databases that were moved aside."""
         return tuple(sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*")))

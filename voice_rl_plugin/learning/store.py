@@ -1,4 +1,4 @@
-"""The experience store: decisions, feedback, rewards and memory in one SQLite file.
+"""The experience store: decisions, feedback, rewards and memory in one SQLite file, or on a PostgreSQL server.
 
 record_decision -> mark_publishing -> publish -> mark_done
 record_feedback -> label -> settlement -> transitions
@@ -7,7 +7,6 @@ record_feedback -> label -> settlement -> transitions
 import json
 import logging
 import math
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,9 @@ from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.errors import MessageError, StoreError
 from voice_rl_plugin.learning import rows
 from voice_rl_plugin.learning.connection import StoreConnection
+from voice_rl_plugin.learning.postgres import PostgresConnection, StoreServer
 from voice_rl_plugin.learning.reward import Judgement, Settlement, reward_of, settle
+from voice_rl_plugin.learning.statements import Statements
 from voice_rl_plugin.learning.tally import tally
 from voice_rl_plugin.understanding.text import normalise, words_of
 
@@ -40,6 +41,7 @@ BUSY_TIMEOUT_S = 2.0
 ANSWERED = "answered"
 """The reason code of a question that became an action by its answer."""
 _PAGE = 500
+_ALL = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +98,17 @@ class ExperienceStore:
     """The home's experience on disk; every method may be called from any thread."""
 
     def __init__(
-        self, path: Path, *, clock: Callable[[], float] = time.time, busy_timeout_s: float = BUSY_TIMEOUT_S, owns_file: bool = True
+        self,
+        place: Path | StoreServer,
+        *,
+        clock: Callable[[], float] = time.time,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        owns_file: bool = True,
     ) -> None:
-        """Open or create the store; a damaged one is moved aside and started anew.
+        """Open or create the store; a damaged file is moved aside and started anew.
 
         Args:
-            path: the database file, or a folder that holds one.
+            place: the database file, a folder that holds one, or a server.
             clock: Unix seconds.
             busy_timeout_s: how long a call waits for another process.
             owns_file: true for the daemon; false for a command beside it, which neither creates nor replaces the file.
@@ -109,14 +116,19 @@ class ExperienceStore:
         Raises:
             StoreError: it cannot be opened, nor started anew.
         """
+        self._place = place
         self._clock = clock
-        self._connection = StoreConnection(
-            path / FILE_NAME if path.is_dir() or not path.suffix else path,
-            clock=clock,
-            busy_timeout_s=busy_timeout_s,
-            owns_file=owns_file,
-        )
-        self._seen_version = self._connection.read(_data_version)
+        self._connection: StoreConnection | PostgresConnection
+        if isinstance(place, StoreServer):
+            self._connection = PostgresConnection(place, clock=clock, busy_timeout_s=busy_timeout_s, owns_schema=owns_file)
+        else:
+            self._connection = StoreConnection(
+                place / FILE_NAME if place.is_dir() or not place.suffix else place,
+                clock=clock,
+                busy_timeout_s=busy_timeout_s,
+                owns_file=owns_file,
+            )
+        self._seen_version = self._connection.foreign_version()
 
     def __enter__(self) -> Self:
         """Return the store."""
@@ -132,8 +144,13 @@ class ExperienceStore:
 
     @property
     def path(self) -> Path:
-        """Return the database file."""
+        """Return the database file; on a server its name, which is no file."""
         return self._connection.path
+
+    @property
+    def place(self) -> Path | StoreServer:
+        """Return where it is, as it was opened: so that another connection can be made to it."""
+        return self._place
 
     @property
     def moved_aside(self) -> tuple[Path, ...]:
@@ -142,7 +159,7 @@ class ExperienceStore:
 
     def has_foreign_changes(self) -> bool:
         """Whether another process (an erasure, say) changed the store since the last call: reload the memory then."""
-        version = self._connection.read(_data_version)
+        version = self._connection.foreign_version()
         changed = version != self._seen_version
         self._seen_version = version
         return changed
@@ -172,7 +189,7 @@ class ExperienceStore:
         """
         values = _decision_row(decision, tuple(previous), rows.states_of_candidates(decision, states or {}))
 
-        def change(connection: sqlite3.Connection) -> bool:
+        def change(connection: Statements) -> bool:
             _mark_done(connection, done)
             if not _insert_decision(connection, decision, values):
                 return False
@@ -325,7 +342,7 @@ class ExperienceStore:
         A question that was answered since counts as the decision that its answer made of it.
         """
 
-        def query(connection: sqlite3.Connection) -> tuple[OpenStep, ...]:
+        def query(connection: Statements) -> tuple[OpenStep, ...]:
             acted = [s.decision for _, s in _stored_where(connection, "d.decided_at >= ? AND d.outcome = 'act'", (since,))]
             marks = {
                 (row[0], row[1]): (row[2], row[3])
@@ -349,7 +366,7 @@ class ExperienceStore:
     def remember_once(self, key: str, *, at: float, keep_s: float = DEDUP_S) -> bool:
         """Remember an id of a message; return False when it was remembered in the last `keep_s` seconds."""
 
-        def change(connection: sqlite3.Connection) -> bool:
+        def change(connection: Statements) -> bool:
             connection.execute("DELETE FROM dedup WHERE abs(? - seen_at) > ?", (at, keep_s))
             return connection.execute("INSERT INTO dedup VALUES (?, ?) ON CONFLICT DO NOTHING", (key, at)).rowcount > 0
 
@@ -375,7 +392,7 @@ class ExperienceStore:
             raise StoreError("erase: expected some words, got an empty text")
         now = self._clock()
 
-        def change(connection: sqlite3.Connection) -> Erasure:
+        def change(connection: Statements) -> Erasure:
             ids: list[str] = []
             keys: list[tuple[str, str]] = []
             names: list[str] = []
@@ -387,12 +404,12 @@ class ExperienceStore:
             elif older_than is not None:
                 ids = _ids_where(connection, "decided_at < ?", (older_than,))
             else:
-                ids = _ids_where(connection, "1", ())
+                ids = _ids_where(connection, "TRUE", ())
                 keys = list(connection.execute("SELECT words, area FROM memory"))
                 names = [row[0] for row in connection.execute("SELECT words FROM aliases")]
                 connection.execute("DELETE FROM dedup")
             _delete(connection, ids)
-            connection.executemany("INSERT OR REPLACE INTO erased VALUES (?, ?)", [(one, now) for one in ids])
+            connection.executemany(_NOTE_ERASED, [(one, now) for one in ids])
             forgotten = sum(connection.execute("DELETE FROM memory WHERE decision_id = ?", (one,)).rowcount for one in ids)
             forgotten += sum(connection.execute("DELETE FROM memory WHERE words = ? AND area = ?", key).rowcount for key in keys)
             unnamed = sum(connection.execute("DELETE FROM aliases WHERE decision_id = ?", (one,)).rowcount for one in ids)
@@ -421,8 +438,8 @@ class ExperienceStore:
         if not self._connection.read(lambda c: _ids_where(c, "decided_at < ? LIMIT 1", (horizon,))):
             return 0
 
-        def change(connection: sqlite3.Connection) -> int:
-            ids = _ids_where(connection, "decided_at < ? ORDER BY decided_at LIMIT ?", (horizon, -1 if limit is None else limit))
+        def change(connection: Statements) -> int:
+            ids = _ids_where(connection, "decided_at < ? ORDER BY decided_at LIMIT ?", (horizon, _ALL if limit is None else limit))
             _delete(connection, ids)
             connection.execute("DELETE FROM dedup WHERE seen_at < ?", (horizon,))
             return len(ids)
@@ -451,7 +468,7 @@ class ExperienceStore:
         """
         now = self._clock()
 
-        def change(connection: sqlite3.Connection) -> tuple[int, int]:
+        def change(connection: Statements) -> tuple[int, int]:
             decisions = judgements = 0
             for one in stored:
                 if connection.execute("SELECT 1 FROM erased WHERE decision_id = ?", (one.decision.id,)).fetchone():
@@ -474,18 +491,15 @@ class ExperienceStore:
 
 _DECISION_COLUMNS = "id, utterance_id, door, pattern, outcome, decided_at, body, previous, states"
 _JUDGED_BADLY = """
-    SELECT count(*), coalesce(sum(json_extract(r.body, '$.reward') < 0), 0)
+    SELECT count(*), count(*) FILTER (WHERE CAST(json_extract(r.body, '$.reward') AS REAL) < 0)
     FROM (
         SELECT id FROM decisions
         WHERE json_extract(body, '$.policy_version') = ? AND json_extract(body, '$.stage') IN ('policy', 'alias', 'exploration')
         AND decided_at >= ? ORDER BY seq DESC LIMIT ?
     ) d LEFT JOIN rewards r ON r.decision_id = d.id
 """
+_NOTE_ERASED = "INSERT INTO erased VALUES (?, ?) ON CONFLICT (decision_id) DO UPDATE SET erased_at = excluded.erased_at"
 _SAME_UTTERANCE = "d.utterance_id = ? AND d.door = ? AND abs(? - d.decided_at) <= ?"
-
-
-def _data_version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _parse(text: str) -> Any:
@@ -507,7 +521,7 @@ def _decision_row(decision: Decision, previous: tuple[Action, ...], states: dict
     return (*columns, rows.checksum_of(*columns))
 
 
-def _insert_decision(connection: sqlite3.Connection, decision: Decision, values: tuple[Any, ...], *, checks_utterance: bool = True) -> bool:
+def _insert_decision(connection: Statements, decision: Decision, values: tuple[Any, ...], *, checks_utterance: bool = True) -> bool:
     if checks_utterance and decision.utterance.id is not None:
         sql = f"SELECT 1 FROM decisions d WHERE {_SAME_UTTERANCE}"  # noqa: S608 - a fixed text
         if connection.execute(sql, (decision.utterance.id, decision.utterance.door, decision.decided_at, DEDUP_S)).fetchone():
@@ -517,11 +531,11 @@ def _insert_decision(connection: sqlite3.Connection, decision: Decision, values:
     return connection.execute(sql, values).rowcount > 0
 
 
-def _mark_done(connection: sqlite3.Connection, done: Iterable[Done]) -> None:
+def _mark_done(connection: Statements, done: Iterable[Done]) -> None:
     connection.executemany("UPDATE marks SET done_at = ? WHERE decision_id = ?", [(one.at, one.decision_id) for one in done])
 
 
-def _answered_steps(connection: sqlite3.Connection, since: float) -> tuple[OpenStep, ...]:
+def _answered_steps(connection: Statements, since: float) -> tuple[OpenStep, ...]:
     """Return the open steps of questions whose answer was about to be carried out."""
     marked = "d.outcome = 'clarify' AND d.id IN (SELECT decision_id FROM marks WHERE publishing_at >= ? AND done_at IS NULL)"
     steps: list[OpenStep] = []
@@ -537,13 +551,14 @@ def _answered_steps(connection: sqlite3.Connection, since: float) -> tuple[OpenS
     return tuple(steps)
 
 
-def _insert_memory(connection: sqlite3.Connection, entry: MemoryEntry, *, replaces: bool = True) -> None:
+def _insert_memory(connection: Statements, entry: MemoryEntry, *, replaces: bool = True) -> None:
     columns = (entry.words, entry.area or "", entry.decision_id, entry.learned_at, rows.dump(rows.entry_to_mapping(entry)))
-    sql = f"INSERT OR {'REPLACE' if replaces else 'IGNORE'} INTO memory VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed texts
+    again = "UPDATE SET decision_id = ?3, learned_at = ?4, body = ?5, checksum = ?6" if replaces else "NOTHING"
+    sql = f"INSERT INTO memory VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (words, area) DO {again}"  # noqa: S608 - fixed texts
     connection.execute(sql, (*columns, rows.checksum_of(*columns)))
 
 
-def _load_memory(connection: sqlite3.Connection) -> tuple[MemoryEntry, ...]:
+def _load_memory(connection: Statements) -> tuple[MemoryEntry, ...]:
     entries: list[MemoryEntry] = []
     for *columns, checksum in connection.execute(
         "SELECT words, area, decision_id, learned_at, body, checksum FROM memory ORDER BY learned_at"
@@ -555,13 +570,14 @@ def _load_memory(connection: sqlite3.Connection) -> tuple[MemoryEntry, ...]:
     return tuple(entries)
 
 
-def _insert_alias(connection: sqlite3.Connection, alias: Alias, *, replaces: bool = True) -> None:
+def _insert_alias(connection: Statements, alias: Alias, *, replaces: bool = True) -> None:
     columns = (alias.words, alias.decision_id, alias.learned_at, rows.dump(rows.alias_to_mapping(alias)))
-    sql = f"INSERT OR {'REPLACE' if replaces else 'IGNORE'} INTO aliases VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - fixed texts
+    again = "UPDATE SET decision_id = ?2, learned_at = ?3, body = ?4, checksum = ?5" if replaces else "NOTHING"
+    sql = f"INSERT INTO aliases VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (words) DO {again}"  # noqa: S608 - fixed texts
     connection.execute(sql, (*columns, rows.checksum_of(*columns)))
 
 
-def _load_aliases(connection: sqlite3.Connection) -> tuple[Alias, ...]:
+def _load_aliases(connection: Statements) -> tuple[Alias, ...]:
     aliases: list[Alias] = []
     for *columns, checksum in connection.execute("SELECT words, decision_id, learned_at, body, checksum FROM aliases ORDER BY learned_at"):
         if checksum == rows.checksum_of(*columns):
@@ -571,7 +587,7 @@ def _load_aliases(connection: sqlite3.Connection) -> tuple[Alias, ...]:
     return tuple(aliases)
 
 
-def _insert_feedback(connection: sqlite3.Connection, feedback: Feedback, now: float) -> Settlement | None:
+def _insert_feedback(connection: Statements, feedback: Feedback, now: float) -> Settlement | None:
     if connection.execute("SELECT 1 FROM feedback WHERE id = ?", (feedback.id,)).fetchone():
         return None
     found = _stored_where(connection, "d.id = ?", (feedback.decision_id,))
@@ -579,7 +595,7 @@ def _insert_feedback(connection: sqlite3.Connection, feedback: Feedback, now: fl
         raise MessageError(f"feedback: no decision {feedback.decision_id!r} is stored; it may have been erased")
     decision = found[0][1].decision
     pattern, day = rows.pattern_of(decision.utterance), int(feedback.given_at // rows.DAY_S)
-    counted = "SELECT count(*), coalesce(sum(pattern = ?), 0) FROM feedback WHERE day = ? AND source = ? AND reward IS NOT NULL"
+    counted = "SELECT count(*), count(*) FILTER (WHERE pattern = ?) FROM feedback WHERE day = ? AND source = ? AND reward IS NOT NULL"
     of_source, of_pattern = connection.execute(counted, (pattern, day, feedback.source)).fetchone()
     reward, weight = reward_of(
         feedback,
@@ -612,7 +628,7 @@ def _insert_feedback(connection: sqlite3.Connection, feedback: Feedback, now: fl
     return settlement
 
 
-def _stored_where(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[tuple[int, StoredDecision]]:
+def _stored_where(connection: Statements, where: str, values: tuple[Any, ...]) -> list[tuple[int, StoredDecision]]:
     sql = (
         f"SELECT d.seq, {', '.join('d.' + name for name in _DECISION_COLUMNS.split(', '))}, d.checksum, r.body, r.settled_at, r.checksum "  # noqa: S608
         f"FROM decisions d LEFT JOIN rewards r ON r.decision_id = d.id WHERE {where} ORDER BY d.seq"
@@ -644,7 +660,7 @@ def _stored_where(connection: sqlite3.Connection, where: str, values: tuple[Any,
     return found
 
 
-def _judgements_of(connection: sqlite3.Connection, decision_id: str) -> tuple[Judgement, ...]:
+def _judgements_of(connection: Statements, decision_id: str) -> tuple[Judgement, ...]:
     sql = "SELECT id, decision_id, source, pattern, day, body, reward, weight, checksum FROM feedback WHERE decision_id = ? ORDER BY seq"
     judgements: list[Judgement] = []
     for *columns, checksum in connection.execute(sql, (decision_id,)).fetchall():
@@ -655,7 +671,7 @@ def _judgements_of(connection: sqlite3.Connection, decision_id: str) -> tuple[Ju
     return tuple(judgements)
 
 
-def _damaged_ids(connection: sqlite3.Connection) -> tuple[str, ...]:
+def _damaged_ids(connection: Statements) -> tuple[str, ...]:
     checks = (
         (f"SELECT id, {_DECISION_COLUMNS}, checksum FROM decisions", 1),  # noqa: S608 - fixed texts
         ("SELECT decision_id, id, decision_id, source, pattern, day, body, reward, weight, checksum FROM feedback", 1),
@@ -673,14 +689,14 @@ def _squeeze(text: str) -> str:
     return " ".join(normalise(text).split())
 
 
-def _ids_where(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[str]:
+def _ids_where(connection: Statements, where: str, values: tuple[Any, ...]) -> list[str]:
     return [row[0] for row in connection.execute(f"SELECT id FROM decisions WHERE {where}", values)]  # noqa: S608 - fixed texts
 
 
-def _matching(connection: sqlite3.Connection, wanted: str) -> tuple[list[str], list[tuple[str, str]]]:
+def _matching(connection: Statements, wanted: str) -> tuple[list[str], list[tuple[str, str]]]:
     texts = {
         one.decision.id: rows.words_in(one.decision, one.previous, (judgement.feedback for judgement in one.judgements))
-        for _, one in _stored_where(connection, "1", ())
+        for _, one in _stored_where(connection, "TRUE", ())
     }
     for decision_id, body in connection.execute("SELECT id, body FROM decisions"):
         texts.setdefault(decision_id, body)  # a damaged row is searched as it stands
@@ -689,20 +705,20 @@ def _matching(connection: sqlite3.Connection, wanted: str) -> tuple[list[str], l
     return ids, [(words, area) for words, area, body in entries if wanted in _squeeze(words) or wanted in _squeeze(body)]
 
 
-def _matching_aliases(connection: sqlite3.Connection, wanted: str) -> list[str]:
+def _matching_aliases(connection: Statements, wanted: str) -> list[str]:
     aliases = connection.execute("SELECT words, body FROM aliases").fetchall()
     tokens = " ".join(words_of(wanted))
     return [words for words, body in aliases if tokens in words or wanted in _squeeze(body)]
 
 
-def _delete(connection: sqlite3.Connection, ids: list[str]) -> None:
+def _delete(connection: Statements, ids: list[str]) -> None:
     for decision_id in ids:
         for (body,) in connection.execute("SELECT body FROM decisions WHERE id = ?", (decision_id,)).fetchall():
             _blank_previous(connection, body)
         connection.execute("DELETE FROM decisions WHERE id = ?", (decision_id,))
 
 
-def _blank_previous(connection: sqlite3.Connection, body: str) -> None:
+def _blank_previous(connection: Statements, body: str) -> None:
     """Take an erased decision's actions out of the follow-ups that refer to it: their slots may hold its words."""
     try:
         actions = _parse(body)["actions"]

@@ -4,11 +4,11 @@ It survives restarts, knows no guests, and forgets what is erased.
 """
 
 import json
-import sqlite3
 from collections.abc import Mapping
 
 from voice_rl_plugin.deciding.turn import QUESTION_S
 from voice_rl_plugin.learning.rows import DAY_S, feedback_from_mapping
+from voice_rl_plugin.learning.statements import Statements
 
 KINDS = ("acted", "asked", "rejected", "confirmed", "denied", "corrected", "undone")
 
@@ -16,7 +16,7 @@ _OUTCOMES = {"act": "acted", "clarify": "asked", "reject": "rejected"}
 _VERDICTS = {"yes": "confirmed", "no": "denied", "correct": "corrected", "undo": "undone"}
 
 
-def tally(connection: sqlite3.Connection, *, since: float) -> Mapping[str, int]:
+def tally(connection: Statements, *, since: float) -> Mapping[str, int]:
     """Count decisions by their outcome, and judged decisions by what was said of them, each once.
 
     Args:
