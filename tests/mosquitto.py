@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -20,11 +21,18 @@ DEADLINE_S = 10.0
 EXECUTABLE = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that the kernel gives to outgoing connections: while a broker is down, none of these must take its place."""
+
+
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Return a loopback port that nobody listens on, and that no outgoing connection will have when a broker wants it again."""
+    for port in random.sample(_PORTS, 200):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 class Mosquitto:

@@ -25,7 +25,7 @@ from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker
-from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.errors import BrokerError, StoreError
 from voice_rl_plugin.learning.store import Done, ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -311,13 +311,15 @@ class Execution:
                 # It may have arrived: only what may come twice goes once more, and the rest ends with or without an answer.
                 again += [sending] if sending.message.is_repeatable and sending.decision_id in self._running else []
             elif delivery.outcome == "refused":
-                step = int(sending.message.payload["step"])
-                self.take_result(
-                    native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error="refused by the broker")
-                )
+                self._refuse(sending, "refused by the broker")
             elif not self._is_open(sending.decision_id):
                 self._note_done(sending.decision_id)
         self._outbox.extendleft(reversed(again))
+
+    def _refuse(self, sending: _Sending, error: str) -> None:
+        """End a step that can never arrive, as a device that refuses it does."""
+        step = int(sending.message.payload["step"])
+        self.take_result(native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error=error))
 
     def _is_open(self, decision_id: str) -> bool:
         return any(one.decision_id == decision_id for one in (*self._outbox, *self._under_way.values()))
@@ -340,16 +342,23 @@ class Execution:
         if left_s <= 0.0:
             self._counters.count("unsent")
             return True
-        ticket = self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
+        try:
+            ticket = self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
+        except BrokerError as error:  # too large for this broker: it would be too large the next time too
+            self._counters.count("errors")
+            self._outlet.report(error, sending.message.topic)
+            self._refuse(sending, "too large for the broker")
+            return True
         if ticket:
             self._under_way[ticket] = sending
         return bool(ticket)
 
     def _flush(self) -> None:
         while self._outbox and (self._outbox[0].expires_at <= self._clock.now() or self._broker.is_connected):
-            if not self._try_send(self._outbox[0]):
+            sending = self._outbox.popleft()
+            if not self._try_send(sending):
+                self._outbox.appendleft(sending)
                 return
-            self._outbox.popleft()
 
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
