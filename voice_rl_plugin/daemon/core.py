@@ -283,6 +283,7 @@ class Daemon:
                 self._outlet.guard(self._brain.reload_memory)
         if mono - self._metrics_at >= METRICS_S:
             self._metrics_at = mono
+            self._broker.ask_again(BROKER_DROPPED)  # the broker tells it once; where it drops, it may have dropped that too
             self._look_at_trial()
             self._announce()
 

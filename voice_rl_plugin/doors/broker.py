@@ -132,6 +132,9 @@ class Broker(Protocol):
     def subscribe(self, topics: Sequence[str], *, is_optional: bool = False) -> None:
         """Subscribe now and after each reconnect; a refusal of what is optional is no problem."""
 
+    def ask_again(self, topic: str) -> None:
+        """Have what is retained on a subscribed topic given once more, in case it was lost on its way."""
+
     def start(self) -> None:
         """Begin to connect, in the background."""
 
@@ -242,6 +245,11 @@ class PahoBroker:
         self._optional.update(fresh if is_optional else ())
         if self._hears.is_up and fresh:
             self._hears.subscribe(fresh)
+
+    def ask_again(self, topic: str) -> None:
+        """Have what is retained on a subscribed topic given once more, in case it was lost on its way."""
+        if self._hears.is_ready and topic in self._topics:
+            self._hears.subscribe([topic])
 
     def start(self) -> None:
         """Begin to connect, in the background."""
