@@ -120,7 +120,9 @@ class Watcher:
         deadline = time.monotonic() + DEADLINE_S
         with sent._condition:
             while not sent._published:
-                assert sent._condition.wait(max(deadline - time.monotonic(), 0.0)) or sent._published, f"{topic}: the broker did not take it"
+                assert sent._condition.wait(max(deadline - time.monotonic(), 0.0)) or sent._published, (
+                    f"{topic}: the broker did not take it"
+                )
 
     def wait_for(
         self, wanted: Callable[[paho.MQTTMessage], bool], what: str = "a message", *, count: int = 1, deadline_s: float = DEADLINE_S

@@ -248,7 +248,9 @@ def test_second_daemon(make_house: MakeHouse, tmp_path: Path, figure: Callable[[
 
     assert house.pids == [first]
     assert len(house.actions(UP)) == 1
-    figure(f"the later one ended after {took_s:.1f} s with exit code 2 and the reason, the first went on and tells it, the next step ran once")
+    figure(
+        f"the later one ended after {took_s:.1f} s with exit code 2 and the reason, the first went on and tells it, the next step ran once"
+    )
 
 
 @fault("F36", "oversize outgoing packet", "4")

@@ -363,8 +363,7 @@ class Execution:
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
         self._outbox = deque(one for one in self._outbox if one.decision_id != settlement.decision_id)
-        if settlement.is_success:
-            self._note_done(settlement.decision_id)
+        self._note_done(settlement.decision_id)  # what has failed, and was said to, is not begun again after a crash
         self._marked.discard(settlement.decision_id)
         if decision is not None:
             self._tell_settled(settlement, decision, done)
