@@ -326,7 +326,7 @@ class ExperienceStore:
         """
 
         def query(connection: sqlite3.Connection) -> tuple[OpenStep, ...]:
-            acted = [s.decision for _, s in _stored_where(connection, "d.decided_at >= ? AND d.outcome = 'act'", (since,))]
+            acted = [s.decision for _, s in _stored_where(connection, _NOT_ALL_DONE, (since,))]
             marks = {
                 (row[0], row[1]): (row[2], row[3])
                 for row in connection.execute(
@@ -480,6 +480,11 @@ _JUDGED_BADLY = """
         WHERE json_extract(body, '$.policy_version') = ? AND json_extract(body, '$.stage') IN ('policy', 'alias', 'exploration')
         AND decided_at >= ? ORDER BY seq DESC LIMIT ?
     ) d LEFT JOIN rewards r ON r.decision_id = d.id
+"""
+_NOT_ALL_DONE = """
+    d.decided_at >= ? AND d.outcome = 'act' AND
+    CASE WHEN json_valid(d.body) THEN json_array_length(d.body, '$.actions') ELSE 0 END >
+    (SELECT count(*) FROM marks m WHERE m.decision_id = d.id AND m.done_at IS NOT NULL)
 """
 _SAME_UTTERANCE = "d.utterance_id = ? AND d.door = ? AND abs(? - d.decided_at) <= ?"
 
