@@ -309,7 +309,10 @@ class Execution:
                 continue
             if delivery.outcome == "lost":
                 # It may have arrived: only what may come twice goes once more, and the rest ends with or without an answer.
-                again += [sending] if sending.message.is_repeatable and sending.decision_id in self._running else []
+                if sending.message.is_repeatable and sending.decision_id in self._running:
+                    again.append(sending)
+                elif not self._is_open(sending.decision_id):
+                    self._marked.discard(sending.decision_id)
             elif delivery.outcome == "refused":
                 self._refuse(sending, "refused by the broker")
             elif not self._is_open(sending.decision_id):
@@ -318,6 +321,8 @@ class Execution:
 
     def _refuse(self, sending: _Sending, error: str) -> None:
         """End a step that can never arrive, as a device that refuses it does."""
+        if not self._is_open(sending.decision_id):
+            self._note_done(sending.decision_id)
         step = int(sending.message.payload["step"])
         self.take_result(native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error=error))
 
@@ -363,8 +368,10 @@ class Execution:
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
         self._outbox = deque(one for one in self._outbox if one.decision_id != settlement.decision_id)
-        self._note_done(settlement.decision_id)  # what has failed, and was said to, is not begun again after a crash
-        self._marked.discard(settlement.decision_id)
+        if settlement.is_success:
+            self._note_done(settlement.decision_id)
+        elif not self._is_open(settlement.decision_id):
+            self._marked.discard(settlement.decision_id)  # the broker may still acknowledge what is under way
         if decision is not None:
             self._tell_settled(settlement, decision, done)
         self._outlet.replies.settle(settlement.decision_id)
