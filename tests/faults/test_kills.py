@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults.conftest import LAMP, LAMP_AREA, LOUDER, LOUDER_AREA, ON, UP, FaultHouse, MakeHouse, needs_model
 from tests.faults.table import fault
+from tests.faults.test_lines import until
 from voice_rl_plugin.domain.decision import Decision
 
 pytestmark = needs_model
@@ -252,6 +253,7 @@ def kill_at_random(make_house: MakeHouse, kills: int, *, seed: int, progress: Ca
     talker.stop()
     house.settle()
     utterances = house.utterances()
+    until(lambda: len({utterances[one["decision_id"]] for one in house.actions(ON)}) == len(talker.settings), "each setting")
     acted = Counter(utterances[one["decision_id"]] for one in house.actions(ON))
     stepped = Counter(utterances[one["decision_id"]] for one in house.actions(UP))
     with house.open_store() as store:

@@ -114,6 +114,22 @@ def test_broker_killed(make_house: MakeHouse, figure: Callable[[str], None]) -> 
     figure(f"1 of 1 confirmations kept; 8 kills in the middle of a step: {sum(counts.values())} published, 0 twice")
 
 
+@fault("F6", "broker away for three seconds in the middle of a command", "2")
+def test_action_waits_for_the_broker(make_house: MakeHouse, figure: Callable[[str], None]) -> None:
+    """An action that finds no connection waits for it as long as it is fresh, longer than a device has to answer, and then leaves."""
+    house = make_house(through_proxy=True, doors={"freshness_s": 60.0})
+    house.start({"slow_model": 400})
+    house.settle()
+    house.say(LAMP)
+    threading.Event().wait(0.15)  # it is being decided
+    house.server.kill()
+    threading.Event().wait(3.0)  # the broker is away
+    assert not published(house, ON)
+    house.server.start()
+    until(lambda: bool(published(house, ON)), "the action")
+    figure("published after the broker was back")
+
+
 @fault("F7", "broker absent at start", "2")
 def test_broker_absent_at_start(make_house: MakeHouse, figure: Callable[[str], None]) -> None:
     """The daemon starts without a broker, tries again, and is there soon after the broker."""

@@ -311,6 +311,7 @@ class Execution:
                 # It may have arrived: only what may come twice goes once more, and the rest ends with or without an answer.
                 if sending.message.is_repeatable and sending.decision_id in self._running:
                     again.append(sending)
+                    self._executor.wait_from(sending.decision_id, sending.expires_at)
                 elif not self._is_open(sending.decision_id):
                     self._marked.discard(sending.decision_id)
             elif delivery.outcome == "refused":
@@ -341,11 +342,13 @@ class Execution:
         sending = _Sending(message=message, decision_id=decision_id, expires_at=expires_at)
         if self._outbox or not self._try_send(sending):
             self._outbox.append(sending)
+            self._executor.wait_from(decision_id, expires_at)  # it may leave until then
 
     def _try_send(self, sending: _Sending) -> bool:
         left_s = sending.expires_at - self._clock.now()
         if left_s <= 0.0:
             self._counters.count("unsent")
+            self._refuse(sending, "expired")
             return True
         try:
             ticket = self._outlet.publish(sending.message.topic, sending.message.payload, expires_s=left_s)
@@ -364,6 +367,7 @@ class Execution:
             if not self._try_send(sending):
                 self._outbox.appendleft(sending)
                 return
+            self._executor.wait_from(sending.decision_id, self._clock.now())
 
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
