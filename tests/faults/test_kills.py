@@ -183,8 +183,6 @@ def decisions_of(house: FaultHouse) -> list[Decision]:
 
 AHEAD = 100
 """So many commands wait for their decision at most."""
-UNTOLD_S = 1.0
-"""What was decided just before a kill may never be told: after so long without any news it is not waited for."""
 
 
 class Talker:
@@ -194,8 +192,7 @@ class Talker:
         self._house = house
         self._random = random.Random(seed)
         self._stopped = threading.Event()
-        self._looked_at = self._untold = 0
-        self._news_at = time.monotonic()
+        self._looked_at = self._decided = 0
         self.settings: set[str] = set()
         self.steps: set[str] = set()
         self.confirmed: list[str] = []
@@ -210,12 +207,13 @@ class Talker:
 
     def _talk(self) -> None:
         while not self._stopped.is_set():
-            waiting = len(self.settings) + len(self.steps) - self._looked_at
-            if waiting - self._untold > AHEAD:
-                self._stopped.wait(0.01)  # a broker that has to write down a long queue after every change is another experiment
+            if len(self.settings) + len(self.steps) - self._decided > AHEAD:
+                # A broker that has to write down a long queue after every change is another experiment. The store knows how far the
+                # daemon is: what was decided just before a kill may never have been told.
+                self._stopped.wait(0.05)
+                with self._house.open_store() as store:
+                    self._decided = store.count()[0]
                 self._confirm_one()
-                if time.monotonic() - self._news_at > UNTOLD_S:
-                    self._untold = waiting
                 continue
             if self._random.random() < 0.5:
                 self.settings.add(self._house.say(LAMP, area=LAMP_AREA))
@@ -227,7 +225,6 @@ class Talker:
     def _confirm_one(self) -> None:
         for message in self._house.watcher.on_topic("voice_rl/decision", since=self._looked_at)[:2]:
             self._looked_at += 1
-            self._news_at = time.monotonic()
             name = message.payload.split(b'"decision_id":"', 1)[1].split(b'"', 1)[0].decode()
             self._house.watcher.publish(
                 "voice_rl/confirm", {"decision_id": name, "verdict": self._random.choice(["yes", "no"]), "id": f"c-{name}"}
