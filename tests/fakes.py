@@ -111,6 +111,11 @@ class FakeBroker:
                 if self.is_connected:
                     self._replay(topic)
 
+    def ask_again(self, topic: str) -> None:
+        """Replay what is retained."""
+        if topic in self.topics and self.is_connected:
+            self._replay(topic)
+
     def start(self) -> None:
         """Connect."""
         self.connections += 1

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -20,11 +21,18 @@ DEADLINE_S = 10.0
 EXECUTABLE = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that the kernel gives to outgoing connections: while a broker is down, none of these must take its place."""
+
+
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Return a loopback port that nobody listens on, and that no outgoing connection will have when a broker wants it again."""
+    for port in random.sample(_PORTS, 200):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 class Mosquitto:
@@ -82,6 +90,7 @@ class Watcher:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"{name}-{port}", protocol=paho.MQTTv5)
         self._client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in topics])
         self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_disconnect = lambda *_: self._ready.clear()
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
@@ -105,7 +114,15 @@ class Watcher:
             if correlation is not None:
                 properties.CorrelationData = correlation
         raw = payload if isinstance(payload, (bytes, str)) else json.dumps(payload)
-        self._client.publish(topic, raw, qos=qos, retain=retain, properties=properties).wait_for_publish(DEADLINE_S)
+        # Without a connection paho keeps the message for later, and yet says at once that it failed.
+        assert self._ready.wait(DEADLINE_S), f"{topic}: no connection to publish on"
+        sent = self._client.publish(topic, raw, qos=qos, retain=retain, properties=properties)
+        deadline = time.monotonic() + DEADLINE_S
+        with sent._condition:
+            while not sent._published:
+                assert sent._condition.wait(max(deadline - time.monotonic(), 0.0)) or sent._published, (
+                    f"{topic}: the broker did not take it"
+                )
 
     def wait_for(
         self, wanted: Callable[[paho.MQTTMessage], bool], what: str = "a message", *, count: int = 1, deadline_s: float = DEADLINE_S

@@ -344,10 +344,30 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     table.write(session, exitstatus)
 
 
+QUICK = frozenset(
+    """
+    test_table_is_read_as_it_was_written test_document_has_every_fault
+    test_corrupt_database test_truncated_database test_erased_is_erased
+    test_killed_before_the_commit test_killed_after_the_commit test_killed_after_the_publish test_killed_after_the_mark
+    test_reward_survives_a_kill_at_each_step test_answer_survives_a_kill test_guest_step_runs_once
+    test_broker_restarts test_broker_killed test_broker_absent_at_start test_second_daemon test_oversize_packet test_bad_certificate
+    test_malformed_json test_invalid_utf8 test_empty_large_and_deep test_exception_in_a_part test_wild_topics test_retained_inputs
+    test_over_age_commands test_duplicates test_own_echo_is_no_feedback test_late_and_orphan_rewards
+    test_redelivered_correction_is_not_done_twice test_risky_is_never_explored
+    test_flipped_model_never_runs test_truncated_model_never_runs test_external_data_never_runs test_bad_model_rolls_back
+    """.split()
+)
+"""What every test run makes: quick, and never seen to depend on how busy the machine is."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the faults out, unless they were asked for: FAULTS=short for one of each, FAULTS=all for the long forms too."""
-    asked = os.environ.get("FAULTS", "")
+    """Leave most faults out, unless they were asked for: FAULTS=short for one of each, FAULTS=all for the long forms too, FAULTS=none for none."""
+    asked = os.environ.get("FAULTS", "quick")
     skip = pytest.mark.skip(reason="a fault: make test-faults")
     for item in items:
-        if "tests/faults/" in item.nodeid and (not asked or (asked != "all" and item.get_closest_marker("faults") is not None)):
+        if "tests/faults/" not in item.nodeid or asked == "all":
+            continue
+        is_quick = isinstance(item, pytest.Function) and item.originalname in QUICK
+        is_long = item.get_closest_marker("faults") is not None
+        if asked == "none" or is_long or (asked != "short" and not is_quick):
             item.add_marker(skip)

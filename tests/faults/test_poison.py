@@ -34,7 +34,8 @@ def say_and_answer(house: FaultHouse, verdict: dict[str, object], number: int) -
     house.settle()
 
 
-def test_liar_with_a_button_is_capped(make_house: MakeHouse) -> None:
+@fault("F33", "thirty lies from one button", "5")
+def test_liar_with_a_button_is_capped(make_house: MakeHouse, figure: Callable[[str], None]) -> None:
     """Thirty lies about one sentence teach as much as ten; two opposite corrections make the daemon ask instead of act."""
     house = make_house()
     house.start()
@@ -57,6 +58,7 @@ def test_liar_with_a_button_is_capped(make_house: MakeHouse) -> None:
     house.settle()
     assert json.loads(last_decision(house))["outcome"] == "clarify"
     assert len(house.actions(ON)) == acted
+    figure(f"30 lies count as {PATTERN_CAPS['topic']}; two opposite corrections: asked, not done")
 
 
 def last_decision(house: FaultHouse) -> bytes:

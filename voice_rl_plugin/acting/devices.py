@@ -145,6 +145,10 @@ class DeviceExecutor:
                 telling.blind |= set() if device.tells_state else {action.targets[0]}
         return self._finish(Progress(messages=tuple(messages), settled=tuple(settled)))
 
+    def wait_from(self, decision_id: str, at: float) -> None:
+        """Count the time to answer from then; see Executor.wait_from."""
+        self._watch.wait_from(decision_id, at)
+
     def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:
         """Take a result of what was published; of a device only its own state says that it worked."""
         if is_ok and step not in self._telling.get(decision_id, _Telling()).published:

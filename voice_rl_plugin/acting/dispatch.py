@@ -113,6 +113,13 @@ class DispatchExecutor:
         self._running[decision.id] = running
         return Progress(messages=messages, settled=self._settle(running, now))
 
+    def wait_from(self, decision_id: str, at: float) -> None:
+        """Count the time to answer from then; see Executor.wait_from."""
+        running = self._running.get(decision_id)
+        if running is not None:
+            running.started_at = at
+            self._next_due = min(self._due_at(one) for one in self._running.values())
+
     def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:
         """Take a result; see Executor.on_result."""
         running = self._running.get(decision_id)

@@ -82,6 +82,14 @@ class Executor(Protocol):
             is_risky: none of its steps may be published twice.
         """
 
+    def wait_from(self, decision_id: str, at: float) -> None:
+        """Count the time that the devices have to answer from then: a message had to wait for the connection.
+
+        Args:
+            decision_id: whose.
+            at: Unix seconds.
+        """
+
     def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:
         """Take what came on `<prefix>/result`; unknown, late and repeated results change nothing."""
 

@@ -140,6 +140,10 @@ class HomeAssistantExecutor:
             self._calling[decision.id] = _Calling(decision=decision, waiting=called)
         return self._finish(Progress(messages=published, settled=(*progress.settled, *self._pump(now))))
 
+    def wait_from(self, decision_id: str, at: float) -> None:
+        """Count the time to answer from then; see Executor.wait_from."""
+        self._watch.wait_from(decision_id, at)
+
     def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:
         """Take a result of what was published; Home Assistant answers over its own connection, and nobody else may answer for it."""
         if step not in self._published.get(decision_id, ()):

@@ -24,6 +24,9 @@ class ShadowExecutor:
         """Settle the decision at once."""
         return Progress(settled=(Settlement(decision_id=decision.id, outcome="shadow", settled_at=now),))
 
+    def wait_from(self, decision_id: str, at: float) -> None:
+        """Do nothing: nobody answers."""
+
     def on_result(self, *, decision_id: str, step: int, is_ok: bool, now: float, error: str | None = None) -> Progress:  # noqa: ARG002
         """Ignore a result: it is someone else's."""
         return Progress()

@@ -30,6 +30,8 @@ class SoakRow:
     sent: int
     decided: int
     """Commands with exactly one decision."""
+    refused: int
+    """Too old when their turn came, or dropped by the broker: counted on health, and told."""
     lost: int
     twice: int
     actions: int
@@ -67,7 +69,9 @@ def measure_soak(*, host: str | None, port: int, entities: int, rate: float, sec
     Raises:
         BrokerError: there is no broker.
     """
-    with open_lab(host=host, port=port, entities=entities, language="en", topics=("{prefix}/model", "{prefix}/error")) as lab:
+    with open_lab(
+        host=host, port=port, entities=entities, language="en", topics=("{prefix}/model", "{prefix}/error", "{prefix}/health")
+    ) as lab:
         _make_versions(lab.folder / "models")
         return _Soak(lab, rate=rate, seconds=seconds, swap_every_s=swap_every_s).run()
 
@@ -81,13 +85,13 @@ class _Soak:
         self._seconds = seconds
         self._swap_every_s = swap_every_s
         self._sent_at: dict[str, float] = {}
-        self._by_decision: dict[str, str] = {}
-        self._times_s: list[float] = []
+        self._acted_at: dict[str, float] = {}
+        """When the action of a decision came."""
+        self._drops: dict[str, int] = {}
         self._samples: list[tuple[float, ProcessFigures]] = []
         self._actions = 0
         self._swaps = 0
         self._installed = ""
-        self._waiting: list[tuple[str, float]] = []
 
     def run(self) -> SoakRow:
         """Speak, then wait for the last answers, then count."""
@@ -109,7 +113,7 @@ class _Soak:
             self._hear(max(min(begun + sent / self._rate - time.monotonic(), 0.05), 0.0))
         after = figures_of(self._lab.daemon.pid)
         deadline = time.monotonic() + _TAIL_S
-        while self._actions < sent and time.monotonic() < deadline:
+        while self._actions + self._refused < sent and time.monotonic() < deadline:
             self._hear(0.2)
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr)
@@ -118,7 +122,6 @@ class _Soak:
     def _say(self, number: int) -> None:
         said = json.loads(self._lab.payloads[number % len(self._lab.payloads)]) | {"id": f"soak{number}", "at": time.time()}
         self._sent_at[f"soak{number}"] = time.perf_counter()
-        self._waiting.append((f"soak{number}", time.perf_counter()))
         self._lab.line.send(f"{self._lab.prefix}/command", json.dumps(said).encode())
 
     def _hear(self, timeout_s: float) -> None:
@@ -127,9 +130,10 @@ class _Soak:
             return
         if "/action/" in message.topic:
             self._actions += 1
-            if self._waiting:  # commands are answered in their order
-                self._times_s.append(time.perf_counter() - self._waiting.pop(0)[1])
+            self._acted_at.setdefault(str(json.loads(message.payload)["decision_id"]), time.perf_counter())
             self._lab.answer(message)
+        elif message.topic.endswith("/health"):
+            self._drops = json.loads(message.payload)["drops"]
         elif message.topic.endswith("/model"):
             installed = str(json.loads(message.payload)["installed_version"])
             self._swaps += installed != self._installed and bool(self._installed)
@@ -141,29 +145,37 @@ class _Soak:
             shown = f"{elapsed_s:.0f}/{self._seconds:.0f} s, {sent} said, {self._actions} acted, {self._swaps} swaps, {figures.rss_mib} MiB"
             print(f"\r\033[K{shown}", end="", file=sys.stderr)
 
+    @property
+    def _refused(self) -> int:
+        return sum(int(self._drops.get(name, 0)) for name in ("stale", "broker_dropped"))
+
     def _row(self, sent: int, before: ProcessFigures, after: ProcessFigures) -> SoakRow:
         decided: Counter[str] = Counter()
         versions: Counter[str] = Counter()
+        times_s: list[float] = []
         with ExperienceStore(self._lab.folder / "store", owns_file=False) as store:
             for stored in store.all_stored():
                 name = stored.decision.utterance.id
                 if name in self._sent_at:
                     decided[str(name)] += 1
                     versions[stored.decision.policy_version] += 1
+                    if (acted_at := self._acted_at.get(stored.decision.id)) is not None:
+                        times_s.append(acted_at - self._sent_at[str(name)])
         count = len(self._samples)
         share = max(round(count * _SHARE), 1)
         first, last = self._samples[share : 2 * share], self._samples[-share:]
         rss_start, rss_end = _median([f.rss_mib for _, f in first]), _median([f.rss_mib for _, f in last])
         apart_h = (last[len(last) // 2][0] - first[len(first) // 2][0]) / 3600 if first and last else 0.0
         threads = [f.threads for _, f in self._samples[share:] if f.threads is not None] or [0]
-        ordered = sorted(self._times_s) or [0.0]
+        ordered = sorted(times_s) or [0.0]
         cpu = None if before.cpu_s is None or after.cpu_s is None else round((after.cpu_s - before.cpu_s) / self._seconds, 3)
         return SoakRow(
             broker=self._lab.kind,
             seconds=self._seconds,
             sent=sent,
             decided=sum(1 for times in decided.values() if times == 1),
-            lost=sent - len(decided),
+            refused=self._refused,
+            lost=max(sent - len(decided) - self._refused, 0),
             twice=sum(1 for times in decided.values() if times > 1),
             actions=self._actions,
             swaps=self._swaps,

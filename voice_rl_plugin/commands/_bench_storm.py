@@ -17,8 +17,8 @@ from voice_rl_plugin.learning.store import ExperienceStore
 
 _QUIET_S = 3.0
 """The storm is over when the daemon has decided nothing for so long."""
-_COUNTED_S = 25.0
-"""The broker tells of its drops every ten seconds, the daemon as often."""
+_COUNTED_S = 30.0
+"""The broker tells of its drops every ten seconds, the daemon asks again and tells as often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -382,7 +382,9 @@ def run_soak(args: argparse.Namespace) -> int:
         print(json.dumps({"machine": machine(), **dataclasses.asdict(row)}))
         return 0 if is_good else 1
     print(f"{machine()}; {row.broker}, {row.sent} commands in {row.seconds:.0f} s, {row.swaps} model swaps\n")
-    print(f"lost {row.lost}, decided twice {row.twice}, actions {row.actions}; decisions by model: {row.versions}")
+    print(
+        f"lost {row.lost}, refused for age {row.refused}, decided twice {row.twice}, actions {row.actions}; decisions by model: {row.versions}"
+    )
     print(f"command -> action: median {row.median_ms:.2f} ms, p99 {row.p99_ms:.2f} ms")
     print(
         f"resident {row.rss_start_mib} -> {row.rss_end_mib} MiB ({row.rss_growth_mib_per_h} MiB an hour), threads {row.threads[0]} to {row.threads[1]}"

@@ -284,7 +284,7 @@ class Daemon:
         self._follow_devices(is_idle=is_idle)
         if is_idle:
             self._ask_devices()
-        self._execution.tick()
+        self._outlet.guard(self._execution.tick)
         self._execution.keep_marks(is_idle=is_idle)
         if self._execution.deadline is None:
             # Between two executions our clock follows the wall clock; during one it only runs forward.
@@ -306,6 +306,7 @@ class Daemon:
                 self._outlet.guard(self._brain.reload_memory)
         if mono - self._metrics_at >= METRICS_S:
             self._metrics_at = mono
+            self._broker.ask_again(BROKER_DROPPED)  # the broker tells it once; where it drops, it may have dropped that too
             self._look_at_trial()
             self._announce()
 
@@ -542,14 +543,14 @@ class Daemon:
 
     def _is_duplicate(self, utterance: Utterance, message: Message) -> bool:
         """Whether this was heard before: by its id, else by saying the same in the same place at the same time."""
+        if utterance.id is not None:
+            return self._is_repeated(utterance.id, utterance.door)
         name = _name_of(utterance)
         if name is None:
             return False
         if self._seen.has(name, self._clock.mono()):
             return True
         try:
-            if utterance.id is not None:
-                return self._store.decision_of_utterance(utterance.id, door=utterance.door, now=self._clock.now()) is not None
             return message.is_duplicate and self._store.decision_about(utterance, now=self._clock.now()) is not None
         except StoreError:
             return False

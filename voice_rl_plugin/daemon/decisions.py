@@ -11,7 +11,7 @@ from voice_rl_plugin.daemon.brain import Brain
 from voice_rl_plugin.daemon.clock import SteadyClock
 from voice_rl_plugin.daemon.conversation import Conversations, Exchange
 from voice_rl_plugin.daemon.counters import Counters
-from voice_rl_plugin.daemon.execution import WYOMING_INTENT, Execution
+from voice_rl_plugin.daemon.execution import UNTOLD_S, WYOMING_INTENT, Execution
 from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.surroundings import Surroundings
@@ -116,8 +116,9 @@ class Decisions:
         _LOGGER.debug("decision %s: %r -> %s", decision.id, decision.utterance.text, [one.to_line() for one in decision.actions])
 
     def recover(self, *, freshness_s: float) -> None:
-        """Publish what a crash left unpublished, as far as it is fresh and may be published (again)."""
-        steps = [one for one in self._store.open_steps(since=self._clock.now() - freshness_s) if self._is_ours(one.decision.id)]
+        """Publish what a crash left unpublished, as far as it is fresh and may be published (again); say of the rest that it came too late."""
+        oldest = self._clock.now() - freshness_s - UNTOLD_S
+        steps = [one for one in self._store.open_steps(since=oldest) if self._is_ours(one.decision.id)]
         for decision_id in dict.fromkeys(one.decision.id for one in steps):
             mine = [one for one in steps if one.decision.id == decision_id]
             decision, since = mine[0].decision, None

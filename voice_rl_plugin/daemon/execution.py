@@ -26,7 +26,7 @@ from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.domain.home import EntityState
 from voice_rl_plugin.doors import native
 from voice_rl_plugin.doors.broker import Broker
-from voice_rl_plugin.errors import StoreError
+from voice_rl_plugin.errors import BrokerError, StoreError
 from voice_rl_plugin.learning.store import Done, ExperienceStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -312,12 +312,13 @@ class Execution:
                 continue
             if delivery.outcome == "lost":
                 # It may have arrived: only what may come twice goes once more, and the rest ends with or without an answer.
-                again += [sending] if sending.message.is_repeatable and sending.decision_id in self._running else []
+                if sending.message.is_repeatable and sending.decision_id in self._running:
+                    again.append(sending)
+                    self._executor.wait_from(sending.decision_id, sending.expires_at)
+                elif not self._is_open(sending.decision_id):
+                    self._marked.discard(sending.decision_id)
             elif delivery.outcome == "refused":
-                step = int(sending.message.payload["step"])
-                self.take_result(
-                    native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error="refused by the broker")
-                )
+                self._refuse(sending, "refused by the broker")
             else:
                 if not self._is_open(sending.decision_id):
                     self._note_done(sending.decision_id)
@@ -325,6 +326,13 @@ class Execution:
                     step = int(sending.message.payload["step"])
                     self.take(self._on_accepted(decision_id=sending.decision_id, step=step, now=self._clock.now()))
         self._outbox.extendleft(reversed(again))
+
+    def _refuse(self, sending: _Sending, error: str) -> None:
+        """End a step that can never arrive, as a device that refuses it does."""
+        if not self._is_open(sending.decision_id):
+            self._note_done(sending.decision_id)
+        step = int(sending.message.payload["step"])
+        self.take_result(native.ActionResult(decision_id=sending.decision_id, step=step, is_ok=False, error=error))
 
     def _is_open(self, decision_id: str) -> bool:
         return any(one.decision_id == decision_id for one in (*self._outbox, *self._under_way.values()))
@@ -341,30 +349,41 @@ class Execution:
         sending = _Sending(message=message, decision_id=decision_id, expires_at=expires_at)
         if self._outbox or not self._try_send(sending):
             self._outbox.append(sending)
+            self._executor.wait_from(decision_id, expires_at)  # it may leave until then
 
     def _try_send(self, sending: _Sending) -> bool:
         left_s = sending.expires_at - self._clock.now()
         if left_s <= 0.0:
             self._counters.count("unsent")
+            self._refuse(sending, "expired")
             return True
-        message = sending.message
-        ticket = self._outlet.publish(message.topic, message.payload if message.body is None else message.body, expires_s=left_s)
+        try:
+            message = sending.message
+            ticket = self._outlet.publish(message.topic, message.payload if message.body is None else message.body, expires_s=left_s)
+        except BrokerError as error:  # too large for this broker: it would be too large the next time too
+            self._counters.count("errors")
+            self._outlet.report(error, sending.message.topic)
+            self._refuse(sending, "too large for the broker")
+            return True
         if ticket:
             self._under_way[ticket] = sending
         return bool(ticket)
 
     def _flush(self) -> None:
         while self._outbox and (self._outbox[0].expires_at <= self._clock.now() or self._broker.is_connected):
-            if not self._try_send(self._outbox[0]):
+            sending = self._outbox.popleft()
+            if not self._try_send(sending):
+                self._outbox.appendleft(sending)
                 return
-            self._outbox.popleft()
+            self._executor.wait_from(sending.decision_id, self._clock.now())
 
     def _settle(self, settlement: Settlement) -> None:
         decision, done = self._running.pop(settlement.decision_id, (None, ""))
         self._outbox = deque(one for one in self._outbox if one.decision_id != settlement.decision_id)
         if settlement.is_success:
             self._note_done(settlement.decision_id)
-        self._marked.discard(settlement.decision_id)
+        elif not self._is_open(settlement.decision_id):
+            self._marked.discard(settlement.decision_id)  # the broker may still acknowledge what is under way
         if decision is not None:
             self._tell_settled(settlement, decision, done)
         self._outlet.replies.settle(settlement.decision_id)

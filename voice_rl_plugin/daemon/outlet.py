@@ -108,7 +108,15 @@ class Outlet:
 
     def keep_at(self, topic: str, payload: bytes) -> None:
         """Publish on a whole topic, retained, when its payload has changed."""
-        if self._retained.get(topic) != payload and self._broker.publish(topic, payload, retain=True):
+        if self._retained.get(topic) == payload:
+            return
+        try:
+            is_sent = bool(self._broker.publish(topic, payload, retain=True))
+        except BrokerError as error:  # what one topic has too much of must not keep the others from being told
+            _LOGGER.warning("%s is not told: %s", topic, error)
+            self.note(f"{topic} is not told: it is larger than the broker or mqtt.max_payload_bytes allows")
+            is_sent = True  # it is tried again when it has changed
+        if is_sent:
             self._retained[topic] = payload
 
     def forget_kept(self) -> None:

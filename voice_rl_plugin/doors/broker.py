@@ -49,7 +49,9 @@ DEAD_LINE_S = 10
 IN_FLIGHT = 20
 """Unacknowledged messages each way; above it brokers were seen to lose some."""
 TAKEN_OVER_CONNECTIONS = 2
-"""Another process found in our place on so many of our later connections pushes us out, and we it; a broker of MQTT 3.1.1 does not say so."""
+"""Another process found in our place on so many of our later connections pushes us out, and we it: the one that was started later goes."""
+PUSHED_OUT_MOST = 20
+"""A broker that keeps no mark of who is there, and says so often that we were pushed out, is left in any case."""
 _MAX_OUTGOING = 1000
 _READ_AT_ONCE = 40
 """Packets that are read before the next message is handed out."""
@@ -121,7 +123,7 @@ class Broker(Protocol):
 
     @property
     def is_taken_over(self) -> bool:
-        """Whether another client with our id has pushed us out."""
+        """Whether another client with our id was here before us, and we have to go."""
 
     @property
     def waiting(self) -> int:
@@ -133,6 +135,9 @@ class Broker(Protocol):
 
     def subscribe(self, topics: Sequence[str], *, is_optional: bool = False) -> None:
         """Subscribe now and after each reconnect; a refusal of what is optional is no problem."""
+
+    def ask_again(self, topic: str) -> None:
+        """Have what is retained on a subscribed topic given once more, in case it was lost on its way."""
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -208,10 +213,11 @@ class PahoBroker:
         self._inflight = Inflight()
         self._forwarded: dict[int, Message] = {}
         """By ticket: what is acknowledged as soon as the broker has taken it for somebody else."""
-        self.name = f"{random.getrandbits(64):016x}"
-        """Of this process: it tells our marks from those of another one with our client id."""
-        self._foreign: set[int] = set()
-        """Connections before which another process had been in our place."""
+        self.name = f"{int(1000 * time.time()):011x}{random.getrandbits(20):05x}"
+        """Of this process: it tells our marks from those of another one with our client id, and which of the two was started first."""
+        self._foreign: set[bytes] = set()
+        """Marks of another process, left in our place between two of our connections; one that runs leaves another one each time."""
+        self._pushed_out = 0
         self._gauge = LagGauge(self.name)
         self._fence_topic = f"{settings.prefix}/fence/{settings.client_id}"
         self._spoken = (f"{settings.prefix}/command", f"{settings.prefix}/confirm")
@@ -231,7 +237,7 @@ class PahoBroker:
 
     @property
     def is_taken_over(self) -> bool:
-        """Whether another client with our id has pushed us out."""
+        """Whether another client with our id was here before us."""
         return self._taken_over
 
     @property
@@ -251,6 +257,11 @@ class PahoBroker:
         self._optional.update(fresh if is_optional else ())
         if self._hears.is_up and fresh:
             self._hears.subscribe(fresh)
+
+    def ask_again(self, topic: str) -> None:
+        """Have what is retained on a subscribed topic given once more, in case it was lost on its way."""
+        if self._hears.is_ready and topic in self._topics:
+            self._hears.subscribe([topic])
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -446,9 +457,9 @@ class PahoBroker:
             link.lower_fence(payload)
             self._gauge.take(payload)
         elif not payload.startswith(self.name.encode()) and generation > 1:  # on the first it is of the process before us
-            self._foreign.add(generation)
-            if len(self._foreign) >= TAKEN_OVER_CONNECTIONS and not self._taken_over:
-                self._on_taken_over()
+            self._foreign.add(payload)
+            if len(self._foreign) == TAKEN_OVER_CONNECTIONS:
+                self._on_rival(is_older=payload < self.name.encode())
 
     def _is_new(self, link: "_Link", raw: paho.MQTTMessage, receipt: tuple[int, int], topic: str, payload: bytes) -> bool:
         """Whether this process sees a message for the first time."""
@@ -471,9 +482,15 @@ class PahoBroker:
         self._problems.append(what)
         self._is_woken = True
 
-    def _on_taken_over(self) -> None:
-        self._taken_over = True
-        self._problems.append("another client uses our client id; give each daemon its own mqtt.client_id")
+    def _on_pushed_out(self) -> None:
+        self._pushed_out += 1
+        if self._pushed_out == PUSHED_OUT_MOST:
+            self._on_rival(is_older=True)
+
+    def _on_rival(self, *, is_older: bool) -> None:
+        """Give way to a process that was here before; one that came later does the same, so that one of the two stays."""
+        self._taken_over = self._taken_over or is_older
+        self._problems.append("another program uses our client id; give each daemon its own mqtt.client_id")
         self._is_woken = True
 
     def _on_delivery(self, ticket: int, outcome: str) -> None:
@@ -755,7 +772,7 @@ class _Link:
         if was_up:
             self.lost_at = time.monotonic()
             if "taken over" in str(code).casefold():
-                self._owner._on_taken_over()  # noqa: SLF001
+                self._owner._on_pushed_out()  # noqa: SLF001
             _LOGGER.warning("connection %s-%s lost: %s", self._settings.client_id, self.name, code)
         else:
             self._losses_without_connack += 1

@@ -4,7 +4,7 @@ One schema of the server is one store, so that the queries, the migrations and a
 
 revision      one row, counted up first in every write: its lock puts the writers of a store in a row, as BEGIN IMMEDIATE does,
               so that two daemons cannot both take an utterance for new; and its number tells a daemon that another one has written
-json_extract  as SQLite has it
+json_*        as SQLite has them
 """
 
 import contextlib
@@ -53,6 +53,23 @@ _BOOTSTRAP = (
         RETURN body::json ->> substr(path, 3);
     EXCEPTION WHEN OTHERS THEN
         RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION json_array_length(body TEXT, path TEXT) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN
+        RETURN json_array_length(body::json -> substr(path, 3));
+    EXCEPTION WHEN OTHERS THEN
+        RETURN 0;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION json_valid(body TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN
+        PERFORM body::json;
+        RETURN TRUE;
+    EXCEPTION WHEN OTHERS THEN
+        RETURN FALSE;
     END $$
     """,
 )

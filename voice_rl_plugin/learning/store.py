@@ -343,7 +343,7 @@ class ExperienceStore:
         """
 
         def query(connection: Statements) -> tuple[OpenStep, ...]:
-            acted = [s.decision for _, s in _stored_where(connection, "d.decided_at >= ? AND d.outcome = 'act'", (since,))]
+            acted = [s.decision for _, s in _stored_where(connection, _NOT_ALL_DONE, (since,))]
             marks = {
                 (row[0], row[1]): (row[2], row[3])
                 for row in connection.execute(
@@ -499,6 +499,13 @@ _JUDGED_BADLY = """
     ) d LEFT JOIN rewards r ON r.decision_id = d.id
 """
 _NOTE_ERASED = "INSERT INTO erased VALUES (?, ?) ON CONFLICT (decision_id) DO UPDATE SET erased_at = excluded.erased_at"
+_NOT_ALL_DONE = """
+    d.decided_at >= ? AND d.outcome = 'act' AND (
+        CASE WHEN json_valid(d.body) THEN json_array_length(d.body, '$.actions') ELSE 0 END >
+        (SELECT count(*) FROM marks m WHERE m.decision_id = d.id AND m.done_at IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM marks m WHERE m.decision_id = d.id AND m.done_at IS NULL)
+    )
+"""
 _SAME_UTTERANCE = "d.utterance_id = ? AND d.door = ? AND abs(? - d.decided_at) <= ?"
 
 
