@@ -16,11 +16,11 @@ class PretrainRecipe:
     """How the base model is made."""
 
     seed: int = 1
-    shards: int = 80
+    shards: int = 96
     homes_a_shard: int = 130
     """Homes a language in one shard; each is spoken in 20 times."""
     human_shards: int = 8
-    noise: float = 0.25
+    noise: float = 0.28
     compound: float = 0.2
     phrasebook: bool = True
     templates: bool = True
@@ -32,12 +32,12 @@ class PretrainRecipe:
     width: int = 128
     layers: int = 2
     dropout: float = 0.1
-    epochs: int = 3
+    epochs: int = 9
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     tokens_a_batch: int = 6144
-    label_smoothing: float = 0.03
-    refused_weight: float = 1.0
+    label_smoothing: float = 0.02
+    refused_weight: float = 0.3
     """Weight of operation and property in sentences that ask for nothing."""
     reasons: float = 0.2
     """Share of the commands and wishes that are said with a reason."""
@@ -46,9 +46,9 @@ class PretrainRecipe:
     name_dropout: float = 0.35
     lexical_dropout: float = 0.03
     word_dropout: float = 0.03
-    scorer_homes: int = 1600
+    scorer_homes: int = 2400
     scorer_epochs: int = 14
-    calibration_homes: int = 500
+    calibration_homes: int = 320
 
     def to_mapping(self) -> dict[str, Any]:
         """Return all values by name."""
