@@ -12,6 +12,7 @@ from voice_rl_plugin.deciding.aliases import Alias, TaughtName, windows_to_expla
 from voice_rl_plugin.deciding.beyond import CANNOT
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like, is_bare_pick
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
+from voice_rl_plugin.deciding.refusals import means_one_of_several, refusing_mood
 from voice_rl_plugin.deciding.safety import any_risky, is_risky_entity
 from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
 from voice_rl_plugin.deciding.value import Choice, Costs, choose
@@ -516,6 +517,9 @@ class Decider:
         mood = frame.mood
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
+        said = refusing_mood(observation.words, frame)
+        if said is not None and mood in ("command", "wish"):
+            return _Verdict(outcome="reject", code=said, options=tuple(ranked), not_for_us=not_for_us)
         asked = service_asked(frame)
         if asked and mood in _REFUSING_MOODS:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=not_for_us)
@@ -547,6 +551,7 @@ class Decider:
                 not_for_us=not_for_us,
                 detail=_unknown_words(observation, frame),
             )
+        ranked = _with_what_was_spoken_of(ranked, clause.frame)
         strange = strange_words(observation, frame)
         prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in ranked]
         choice: Choice = choose([p for _, p in ranked], prices, not_for_us, self.costs)
@@ -554,6 +559,8 @@ class Decider:
             _is_guess(ranked[0][0], observation, clause.frame) or _names_unknown_place(observation, frame, situation)
         ):
             choice = Choice(outcome="reject", value=choice.value)
+        if choice.outcome == "act" and _has_several(ranked[0][0]) and means_one_of_several(observation.words, frame):
+            choice = Choice(outcome="clarify", value=choice.value, asked=1)
         code = "confident"
         if choice.outcome == "clarify":
             best = ranked[0][0]
@@ -798,6 +805,25 @@ def _is_garbled(observation: Observation, frame: Frame) -> bool:
         for span in frame.spans_of("NAME", "CLASS")
         for word in observation.words[span.start : span.end]
     )
+
+
+def _with_what_was_spoken_of(ranked: list[tuple[Option, float]], frame: Frame) -> list[tuple[Option, float]]:
+    """Give what was spoken of last the probability of what nobody named, where it is likelier already.
+
+    "Now at sixty" after a lamp is no word about the radio, although the radio can be at sixty too.
+    """
+    if not ranked or frame.spans_of("NAME", "CLASS", "AREA", "FLOOR", "HERE") or frame.mood != "command":
+        return ranked
+    best, probability = ranked[0]
+    if best.target is None or best.target.form != "previous":
+        return ranked
+    unnamed = [(o, p) for o, p in ranked[1:] if o.target is not None and o.target.form == "implied"]
+    rest = [(o, p) for o, p in ranked[1:] if (o, p) not in unnamed]
+    return [(best, probability + sum(p for _, p in unnamed)), *rest, *((o, 0.0) for o, _ in unnamed)]
+
+
+def _has_several(option: Option) -> bool:
+    return option.target is not None and (len(option.target.entities) > 1 or any(e.members for e in option.target.entities))
 
 
 def _names_unknown_place(observation: Observation, frame: Frame, situation: Situation) -> bool:

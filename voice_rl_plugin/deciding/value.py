@@ -38,9 +38,7 @@ class Costs:
     """How much dearer an action is where a word is neither plain nor a name that is known."""
     by_domain: dict[str, float] = field(
         default_factory=lambda: {
-            "lock": 4.0,
-            "cover": 1.5,
-            "climate": 1.2,
+            "lock": 2.5,
             "siren": 4.0,
             "valve": 3.0,
             "alarm_control_panel": 4.0,

@@ -393,6 +393,8 @@ def _excluded(observation: Observation, frame: Frame, situation: Situation) -> t
 
 def _places_beginning(words: Sequence[str], situation: Situation) -> list[str]:
     """Return the areas whose name begins with some words, less a possessive: "all but Lily's", 除了大宝的."""
+    if len(words) == 1 and not words[0].isascii():
+        return []  # one character begins too many names
     said = tuple(w[:-1] if w.isascii() and w.endswith("s") and len(words) == 1 else w for w in words if w != "的")
     return [
         area_id

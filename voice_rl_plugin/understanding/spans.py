@@ -146,11 +146,12 @@ def _with_unseen_names(observation: Observation, spans: list[Span], frame: Frame
         and m.end <= frame.end
         and tuple(observation.words[m.start : m.end]) not in nouns
         and not (m.end - m.start == 1 and (is_han(observation.words[m.start]) or observation.words[m.start] in _COMMANDING))
-        and not any(s.start < m.end and s.end > m.start for s in spans)
+        and not any(s.start < m.end and s.end > m.start and s.tag != "CONTENT" for s in spans)
     ]
     if not whole:
         return spans
     longest = max(whole, key=lambda m: m.end - m.start)
+    spans = [s for s in spans if s.tag != "CONTENT" or s.end <= longest.start or s.start >= longest.end]  # no title is switched or paused
     return [*spans, Span(tag="NAME", start=longest.start, end=longest.end, confidence=_UNSEEN_CONFIDENCE)]
 
 
