@@ -33,7 +33,7 @@ from voice_rl_plugin.understanding.onnx_policy import OnnxPolicy
 from voice_rl_training.corpus.human import HumanSentence, read_sentences
 from voice_rl_training.peers import Peer, has_fallback, peers, versions
 
-OPEN_SETS = ("apartment", "house", "beyond")
+OPEN_SETS = ("apartment", "house", "villa", "studio", "cottage", "loft", "beyond")
 """The homes that may be looked at; the others are opened for a release alone."""
 BEYOND_SET = "beyond"
 """Calls, messages, routes, translations and searches, all switched on; it has a section of its own."""
