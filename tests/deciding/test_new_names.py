@@ -72,7 +72,7 @@ def name_of(language: str, said: str, target: str) -> str | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "least"), [("en", 0.95), ("zh", 0.85)])
+@pytest.mark.parametrize(("language", "least"), [("en", 0.95), ("zh", 0.9)])
 def test_new_name_works_in_other_sentences(language: str, least: float) -> None:
     """20 names, three devices, several sentences to teach and others to try, in a room without the device: hardly a wrong action."""
     tried = right = wrong = 0
