@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from voice_rl_plugin.deciding.decider import frame_before
+from voice_rl_plugin.deciding.previous import frame_before
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.frame import MOODS, OPERATIONS, PROPERTIES, Frame, Span
 from voice_rl_plugin.domain.home import States

@@ -3,7 +3,6 @@
 dialogue (an answer, a judgement of the last decision) -> memory -> policy: clauses -> candidates -> value -> safety -> Decision
 """
 
-import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,16 @@ from voice_rl_plugin.deciding.aliases import Alias, TaughtName, windows_to_expla
 from voice_rl_plugin.deciding.beyond import CANNOT
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like, is_bare_pick
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
-from voice_rl_plugin.deciding.refusals import means_one_of_several, refusing_mood
+from voice_rl_plugin.deciding.previous import frame_before
+from voice_rl_plugin.deciding.refusals import (
+    has_no_verb,
+    has_several,
+    is_guess,
+    is_tag_question,
+    means_one_of_several,
+    names_unknown_place,
+    refusing_mood,
+)
 from voice_rl_plugin.deciding.safety import any_risky, is_risky_entity
 from voice_rl_plugin.deciding.turn import FOLLOW_UP_S, QUESTION_S, Heard, Turn
 from voice_rl_plugin.deciding.value import Choice, Costs, choose
@@ -35,15 +43,15 @@ from voice_rl_plugin.domain.frame import Frame
 from voice_rl_plugin.domain.home import Home, States
 from voice_rl_plugin.domain.utterance import Utterance
 from voice_rl_plugin.understanding.beyond import missing_slot, service_asked
-from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options, property_of_domain
+from voice_rl_plugin.understanding.candidates import ClauseOptions, Option, clause_options
 from voice_rl_plugin.understanding.features import Observation, observe, observe_words
 from voice_rl_plugin.understanding.frames import decode
 from voice_rl_plugin.understanding.later import is_for_later
 from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
-from voice_rl_plugin.understanding.resolve import Situation, asks_for_all, rooms_of_sort
+from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
 from voice_rl_plugin.understanding.services import is_able
-from voice_rl_plugin.understanding.strange import is_plain, strange_words
+from voice_rl_plugin.understanding.strange import strange_words
 from voice_rl_plugin.understanding.text import detect_language, join, tokenise, words_of
 
 MANY_TARGETS = 8
@@ -54,8 +62,6 @@ REFUSING_CERTAINTY = 0.5
 """A clause that is more likely than this a prohibition, a report or a plan for later never acts."""
 ASKING_CERTAINTY = 0.25
 """A clause that is less likely than this a question is not answered as one."""
-KNOWN_PLACE_CERTAINTY = 0.8
-"""A span that is a room with more than this certainty must be one of the home's."""
 SURE_OPERATION = 0.8
 """A value is asked for only where it is this likely that one is to be set."""
 _REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
@@ -527,9 +533,9 @@ class Decider:
             asked in _AT_ONCE and is_for_later(_without_titles(observation.words, clause.frame), frame)
         ):
             return _Verdict(outcome="reject", code="scheduled", options=tuple(ranked), not_for_us=not_for_us)
-        if _has_no_verb(observation, clause.frame):
+        if has_no_verb(observation, clause.frame):
             return _Verdict(outcome="reject", code="bare", options=tuple(ranked), not_for_us=not_for_us)
-        if frame.operation != "query" and _TAG_QUESTION.search(" ".join(observation.words[frame.start : frame.end])):
+        if frame.operation != "query" and is_tag_question(observation.words, frame):
             return _Verdict(outcome="reject", code="question", options=tuple(ranked), not_for_us=not_for_us)
         if mood == "feedback":
             return _Verdict(outcome="reject", code="chat", options=tuple(ranked), not_for_us=not_for_us)
@@ -556,10 +562,10 @@ class Decider:
         prices = [self._price(option, frame) * (self.costs.strange if strange else 1.0) for option, _ in ranked]
         choice: Choice = choose([p for _, p in ranked], prices, not_for_us, self.costs)
         if choice.outcome != "reject" and (
-            _is_guess(ranked[0][0], observation, clause.frame) or _names_unknown_place(observation, frame, situation)
+            is_guess(ranked[0][0], observation, clause.frame) or names_unknown_place(observation, frame, situation)
         ):
             choice = Choice(outcome="reject", value=choice.value)
-        if choice.outcome == "act" and _has_several(ranked[0][0]) and means_one_of_several(observation.words, frame):
+        if choice.outcome == "act" and has_several(ranked[0][0]) and means_one_of_several(observation.words, frame):
             choice = Choice(outcome="clarify", value=choice.value, asked=1)
         code = "confident"
         if choice.outcome == "clarify":
@@ -757,12 +763,8 @@ def _service_on(service: str, domain: str) -> str:
 
 
 _SMALL_STEPS = frozenset({"media_player.volume_up", "media_player.volume_down"})
-_TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt it|didnt (?:i|we|you|he|she)) ?\??$")
-_NO_VERB = frozenset("? the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
 
 
-_VOWELS = frozenset("aeiou")
-_SPELT = frozenset("tv tvs ac pc dvd hdtv led hq ps nas".split())
 _AT_ONCE = frozenset({"phone.call", "phone.message", "navigation.route"})
 """What is done at once or not at all; a question about tomorrow's traffic may be asked now."""
 
@@ -771,40 +773,6 @@ def _without_titles(words: Sequence[str], frame: Frame) -> list[str]:
     """Return the words with those of a message, a contact or a place blanked: "text mum see you tomorrow" is not for later."""
     inside = {i for span in frame.spans_of("CONTENT", "CONTACT", "PLACE") for i in range(span.start, span.end)}
     return ["" if i in inside else word for i, word in enumerate(words)]
-
-
-def _has_no_verb(observation: Observation, frame: Frame) -> bool:
-    """Whether a clause is nothing but names: it says of what, and not what to do."""
-    if (
-        frame.operation == "same"
-        or not frame.spans_of("NAME", "CLASS", "AREA")
-        or frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE")
-    ):
-        return False
-    named = {i for span in frame.spans for i in range(span.start, span.end)}
-    return all(i in named or observation.words[i] in _NO_VERB for i in range(frame.start, frame.end))
-
-
-def _is_guess(option: Option, observation: Observation, frame: Frame) -> bool:
-    """Whether the best candidate is only the kind, or shares only a part of the name, of a device that this home does not have.
-
-    "grandad's lamp" is not the desk lamp; but a name with a word that is none ("the mrrph lamp") was misheard, and may be asked about.
-    """
-    target = option.target
-    if target is None or not target.unmatched:
-        return False
-    if target.form in ("kind", "area"):
-        return not _is_garbled(observation, frame) or target.has_area_conflict
-    return target.form == "partial" and not _is_garbled(observation, frame)
-
-
-def _is_garbled(observation: Observation, frame: Frame) -> bool:
-    """Whether a name holds a word without a vowel between its consonants, as a recogniser writes what it could not hear."""
-    return any(
-        word.isascii() and word.isalpha() and len(word) > 1 and _VOWELS.isdisjoint(word) and not is_plain(word) and word not in _SPELT
-        for span in frame.spans_of("NAME", "CLASS")
-        for word in observation.words[span.start : span.end]
-    )
 
 
 def _with_what_was_spoken_of(ranked: list[tuple[Option, float]], frame: Frame) -> list[tuple[Option, float]]:
@@ -820,20 +788,6 @@ def _with_what_was_spoken_of(ranked: list[tuple[Option, float]], frame: Frame) -
     unnamed = [(o, p) for o, p in ranked[1:] if o.target is not None and o.target.form == "implied"]
     rest = [(o, p) for o, p in ranked[1:] if (o, p) not in unnamed]
     return [(best, probability + sum(p for _, p in unnamed)), *rest, *((o, 0.0) for o, _ in unnamed)]
-
-
-def _has_several(option: Option) -> bool:
-    return option.target is not None and (len(option.target.entities) > 1 or any(e.members for e in option.target.entities))
-
-
-def _names_unknown_place(observation: Observation, frame: Frame, situation: Situation) -> bool:
-    """Whether a clause surely names a room that this home does not have, not even by sound."""
-    return any(
-        span.confidence > KNOWN_PLACE_CERTAINTY
-        and not any(m.start < span.end and m.end > span.start for m in observation.matches)
-        and not rooms_of_sort(observation.words[span.start : span.end], situation)
-        for span in frame.spans_of("AREA", "FLOOR")
-    )
 
 
 def _lacks_value(clause: ClauseOptions) -> bool:
@@ -879,63 +833,3 @@ def _is_broad(options: Sequence[Option], frames: Sequence[Frame], observation: O
         return True
     floors = any(frame.spans_of("FLOOR") for frame in frames)
     return floors and any(o.target is not None and o.target.form in ("kind", "area") and len(o.target.entities) > 1 for o in options)
-
-
-def frame_before(previous: Sequence[Action]) -> tuple[str, str] | None:
-    """Return the operation and property that the last action was asked with, as far as the action tells.
-
-    Where it only switched something, the property is what can be changed of that device next: "twenty percent" of a lamp is no volume.
-    """
-    if not previous:
-        return None
-    action = previous[-1]
-    found = _frame_of(action)
-    if found is None or found[1] != "power" or not action.targets:
-        return found
-    return found[0], property_of_domain(action.targets[0].partition(".")[0])
-
-
-def _frame_of(action: Action) -> tuple[str, str] | None:
-    service = action.service.partition(".")[2]
-    for key, pair in (
-        ("brightness_step_pct", ("raise", "brightness")),
-        ("brightness_pct", ("set", "brightness")),
-        ("color_name", ("set", "color")),
-        ("color_temp_kelvin", ("set", "color_temp")),
-        ("volume_level", ("set", "volume")),
-        ("temperature_step", ("raise", "temperature")),
-        ("temperature", ("set", "temperature")),
-        ("hvac_mode", ("set", "mode")),
-        ("position", ("set", "position")),
-        ("percentage", ("set", "speed")),
-    ):
-        if key in action.data:
-            value = action.data[key]
-            if pair[0] == "raise" and (isinstance(value, (int, float)) and value < 0):
-                return "lower", pair[1]
-            return pair
-    return _SERVICE_FRAMES.get(service)
-
-
-_SERVICE_FRAMES = {
-    "turn_on": ("turn_on", "power"),
-    "turn_off": ("turn_off", "power"),
-    "toggle": ("toggle", "power"),
-    "open_cover": ("open", "position"),
-    "close_cover": ("close", "position"),
-    "stop_cover": ("stop", "position"),
-    "volume_up": ("raise", "volume"),
-    "volume_down": ("lower", "volume"),
-    "volume_mute": ("mute", "volume"),
-    "media_play": ("play", "media"),
-    "media_pause": ("pause", "media"),
-    "media_stop": ("stop", "media"),
-    "media_next_track": ("next", "media"),
-    "media_previous_track": ("previous", "media"),
-    "increase_speed": ("raise", "speed"),
-    "decrease_speed": ("lower", "speed"),
-    "lock": ("lock", "lock"),
-    "unlock": ("unlock", "lock"),
-    "start": ("start", "cleaning"),
-    "return_to_base": ("dock", "cleaning"),
-}

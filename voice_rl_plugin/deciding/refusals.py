@@ -1,13 +1,23 @@
-"""Words that refuse for sure, whatever the network makes of the rest: they forbid, or they tell of what was.
+"""What refuses for sure, whatever the network makes of the rest: words that forbid or remember, sentences without a verb, guessed names.
 
-They stand here only where they leave no doubt: 不可以关 forbids, 可不可以关 asks for it; "last summer we kept the blinds open" is a memory.
+Words stand here only where they leave no doubt: 不可以关 forbids, 可不可以关 asks for it; "last summer we kept the blinds open" is a memory.
 """
 
 import re
 from collections.abc import Sequence
 
 from voice_rl_plugin.domain.frame import Frame
+from voice_rl_plugin.understanding.candidates import Option
+from voice_rl_plugin.understanding.features import Observation
+from voice_rl_plugin.understanding.resolve import Situation, rooms_of_sort
+from voice_rl_plugin.understanding.strange import is_plain
 
+KNOWN_PLACE_CERTAINTY = 0.8
+"""A span that is a room with more than this certainty must be one of the home's."""
+_TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt it|didnt (?:i|we|you|he|she)) ?\??$")
+_NO_VERB = frozenset("? the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
+_VOWELS = frozenset("aeiou")
+_SPELT = frozenset("tv tvs ac pc dvd hdtv led hq ps nas".split())
 _FORBIDS_HAN = re.compile("(?<!可)不可以|不准|不许|不許|请勿|請勿|禁止")
 _LEAVES_OUT_HAN = re.compile("(就不用了|就不用管了?|就算了|就免了|就不必了|就别动了?)[吧啊哈呢]?$")
 """At the end of a later clause: what it names is not to be touched."""
@@ -42,3 +52,57 @@ def refusing_mood(words: Sequence[str], frame: Frame) -> str | None:
 def means_one_of_several(words: Sequence[str], frame: Frame) -> bool:
     """Whether a clause speaks of one of several without saying which: "one of the pendants is buzzing, turn it off"."""
     return _ONE_OF.search(" ".join(words[frame.start : frame.end])) is not None
+
+
+def is_tag_question(words: Sequence[str], frame: Frame) -> bool:
+    """Whether a clause only wants to hear that something is so: "you turned it off, didn't you"."""
+    return _TAG_QUESTION.search(" ".join(words[frame.start : frame.end])) is not None
+
+
+def has_several(option: Option) -> bool:
+    """Whether a candidate is about several devices, or about a group of them."""
+    return option.target is not None and (len(option.target.entities) > 1 or any(e.members for e in option.target.entities))
+
+
+def has_no_verb(observation: Observation, frame: Frame) -> bool:
+    """Whether a clause is nothing but names: it says of what, and not what to do."""
+    if (
+        frame.operation == "same"
+        or not frame.spans_of("NAME", "CLASS", "AREA")
+        or frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE")
+    ):
+        return False
+    named = {i for span in frame.spans for i in range(span.start, span.end)}
+    return all(i in named or observation.words[i] in _NO_VERB for i in range(frame.start, frame.end))
+
+
+def is_guess(option: Option, observation: Observation, frame: Frame) -> bool:
+    """Whether the best candidate is only the kind, or shares only a part of the name, of a device that this home does not have.
+
+    "grandad's lamp" is not the desk lamp; but a name with a word that is none ("the mrrph lamp") was misheard, and may be asked about.
+    """
+    target = option.target
+    if target is None or not target.unmatched:
+        return False
+    if target.form in ("kind", "area"):
+        return not _is_garbled(observation, frame) or target.has_area_conflict
+    return target.form == "partial" and not _is_garbled(observation, frame)
+
+
+def _is_garbled(observation: Observation, frame: Frame) -> bool:
+    """Whether a name holds a word without a vowel between its consonants, as a recogniser writes what it could not hear."""
+    return any(
+        word.isascii() and word.isalpha() and len(word) > 1 and _VOWELS.isdisjoint(word) and not is_plain(word) and word not in _SPELT
+        for span in frame.spans_of("NAME", "CLASS")
+        for word in observation.words[span.start : span.end]
+    )
+
+
+def names_unknown_place(observation: Observation, frame: Frame, situation: Situation) -> bool:
+    """Whether a clause surely names a room that this home does not have, not even by sound."""
+    return any(
+        span.confidence > KNOWN_PLACE_CERTAINTY
+        and not any(m.start < span.end and m.end > span.start for m in observation.matches)
+        and not rooms_of_sort(observation.words[span.start : span.end], situation)
+        for span in frame.spans_of("AREA", "FLOOR")
+    )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from voice_rl_plugin.deciding.decider import frame_before
+from voice_rl_plugin.deciding.previous import frame_before
 from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.domain.home import Home
