@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tests.daemon.conftest import House
+from tests.mosquitto import DEADLINE_S
 from voice_rl_plugin.config import LearningSection
 from voice_rl_plugin.daemon.canary import Canary, chance_of_denials
+from voice_rl_plugin.daemon.core import METRICS_S
 from voice_rl_plugin.learning.models import Trial
 from voice_rl_plugin.learning.store import ExperienceStore
 
@@ -25,8 +27,10 @@ def last_model(house: House) -> dict[str, Any]:
 
 
 def wait_model(house: House, what: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Wait until the model topic shows something."""
-    house.watcher.wait_for(lambda one: one.topic == "voice_rl/model" and holds(json.loads(one.payload)), what)
+    """Wait until the model topic shows something; a trial is looked at when the metrics are told."""
+    house.watcher.wait_for(
+        lambda one: one.topic == "voice_rl/model" and holds(json.loads(one.payload)), what, deadline_s=METRICS_S + DEADLINE_S
+    )
     return last_model(house)
 
 
