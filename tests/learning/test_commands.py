@@ -2,6 +2,8 @@
 
 import io
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,30 @@ def test_experience_list_review_export_import_erase(
         assert store.count() == (0, 0)
 
 
+def test_experience_report_tells_shadow_mode_from_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What would have been done stands with its sentence and its action; what was judged is counted; what is older is left out."""
+    path, now = tmp_path / "store", time.time()
+    with ExperienceStore(path) as store:
+        store.record_decision(replace(make_decision("d1", text="desk lamp please", at=now - 60), executor="none"))
+        store.record_decision(replace(make_decision("d2", text="the other lamp", at=now - 50), executor="dispatch"))
+        store.record_decision(make_decision("d3", text="long ago", at=now - 9 * 86_400))
+        refused = replace(make_decision("d4", text="turn up early", at=now - 40), outcome="reject", actions=(), reason="That was talk.")
+        store.record_decision(replace(refused, reason_code="chat"))
+        store.record_feedback(make_feedback("d2", "no", at=now - 45))
+
+    assert main(["experience", "report", "--days", "7", "--store", str(path)]) == 0
+    page = capsys.readouterr().out
+    assert "3 sentences." in page
+    assert "| would have been done (shadow mode) | 1 | 33 % | 0 | 0 |" in page
+    assert "| done | 1 | 33 % | 0 | 1 |" in page
+    assert "“desk lamp please” -> " in page
+    assert "chat 1." in page
+    assert "“turn up early” -> That was talk. [chat]" in page
+    assert "long ago" not in page
+    assert main(["experience", "report", "--days", "0", "--store", str(path)]) == 2
+    assert "--days: expected more than 0" in capsys.readouterr().err
+
+
 def test_memory_list_and_forget(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An entry is listed, forgotten as it was spoken, and then unknown."""
     assert main(["memory", "list", "--json", "--store", folder]) == 0
@@ -96,7 +122,7 @@ def test_models_list_show_import_verify(tmp_path: Path, capsys: pytest.CaptureFi
     "command",
     [
         ["explain"],
-        *(["experience", one] for one in ("list", "review", "export", "import", "erase")),
+        *(["experience", one] for one in ("list", "report", "review", "export", "import", "erase")),
         *(["memory", one] for one in ("list", "forget")),
         *(["models", one] for one in ("list", "show", "import", "promote", "rollback", "verify")),
     ],

@@ -1,4 +1,4 @@
-"""`voice-rl experience list|review|export|import|erase`: what the home has lived through, and how to take it away."""
+"""`voice-rl experience list|report|review|export|import|erase`: what the home has lived through, and how to take it away."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from voice_rl_plugin.commands._report import report_page
 from voice_rl_plugin.commands._stores import add_command, add_family, at, in_words, open_store, print_json
 from voice_rl_plugin.domain.feedback import Feedback
 from voice_rl_plugin.errors import ConfigError
@@ -18,7 +19,9 @@ _VERDICTS = {"y": "yes", "n": "no"}
 
 def add_parsers(subparsers: Any) -> None:
     """Add the family."""
-    actions = add_family(subparsers, "experience", "list, review, export, import or erase decisions", "voice-rl experience list --limit 5")
+    actions = add_family(
+        subparsers, "experience", "list, report, review, export, import or erase decisions", "voice-rl experience list --limit 5"
+    )
     listing = add_command(
         actions, "list", "print the last decisions", run=_list, place="store", example="voice-rl experience list --limit 5 --json"
     )
@@ -33,6 +36,15 @@ def add_parsers(subparsers: Any) -> None:
         example="voice-rl experience review --limit 10",
     )
     review.add_argument("--limit", type=int, default=10, metavar="N", help="how many (default 10)")
+    report = add_command(
+        actions,
+        "report",
+        "say what was done, asked and refused, and in shadow mode what would have been done",
+        run=_report,
+        place="store",
+        example="voice-rl experience report --days 7",
+    )
+    report.add_argument("--days", type=float, default=7.0, metavar="N", help="how far back (default 7)")
     export = add_command(
         actions,
         "export",
@@ -76,6 +88,15 @@ def _list(args: argparse.Namespace) -> int:
                 print_json({**stored.decision.to_payload(), "decided_at": stored.decision.decided_at, "reward": _reward(stored)})
             else:
                 print(_line(stored))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    if args.days <= 0:
+        raise ConfigError(f"--days: expected more than 0, got {args.days:g}")
+    since = time.time() - args.days * DAY_S
+    with open_store(args) as store:
+        print(report_page((one for one in store.all_stored() if one.decision.decided_at >= since), days=args.days))
     return 0
 
 
