@@ -24,7 +24,8 @@ from voice_rl_plugin.learning.archive import export_archive, import_archive
 from voice_rl_plugin.learning.postgres import StoreServer, place_of
 from voice_rl_plugin.learning.store import ExperienceStore
 
-SECRET = "whisper the zanzibar lullaby"
+SECRET = "hum the timbuktu barcarole"
+"""Words of this file alone: `_traces` reads a whole server, on which other files' stores keep theirs."""
 
 
 @pytest.fixture
