@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from voice_rl_plugin.domain.home import Home
-from voice_rl_plugin.understanding.kinds import noun_kinds
+from voice_rl_plugin.understanding.kinds import kind_of, noun_kinds
 from voice_rl_plugin.understanding.sounds import likeness, neighbours, sound_key
 from voice_rl_plugin.understanding.text import is_han, words_of
 
@@ -19,10 +19,18 @@ MIN_INFLECTED = 4
 """Shorter words have no plural here: "on", "bar", "spa"."""
 SOUND_LIKENESS = 0.8
 """Below this, two names do not sound alike."""
+CLEAR_SOUND = 0.93
+"""A name heard alike this well wins against a noun, and against a part of another name."""
+_LONGEST_SOUND = 14
+"""Consonants; a longer English name is not looked for by ear."""
 _HEARD_WINDOWS = 4096
 """Windows of which we remember what sounds like them; people say the same words again and again."""
 _ARTICLES = frozenset({"the", "a", "an", "my", "our"})
 _JOINTS = frozenset({"的", "and", "of", "in", "for", "s", ",", "on", "at", "by", "to"})
+COMMANDING = frozenset("on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split()) | set(
+    "了我不一的别要把来上下着再到就是好没个得给你停都在去那这放让请帮开关拉调打扫锁看说有起回还太他用先呢吧吗啦呀嘛会也往跟里全又从将叫使被对向管换设定成为掉灭合闭启动播"
+)
+"""Words that carry the command; a name that only sounds alike never swallows them."""
 _MUTE = _ARTICLES | _JOINTS
 """No name that is only heard begins with one of these."""
 
@@ -70,6 +78,18 @@ def _spoken_numbers(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     if not after or after == ("号",):
         variants += [form for number in spoken for form in ((*before, *number, "号"), (*number, "号", *before))]
     return [variant for variant in variants if variant != words]
+
+
+def _with_a_joint(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return a Chinese name with 的 between an owner and what is owned: 小芹床头灯 is also 小芹的床头灯."""
+    if not is_han(words[0]) or "的" in words or kind_of(words) is None:
+        return []
+    return [(*words[:place], "的", *words[place:]) for place in range(2, len(words)) if len(words) - place > 1 or place == len(words) - 1]
+
+
+def _is_more(window: tuple[str, ...], covered: Sequence[bool]) -> bool:
+    """Whether a window is more than the name inside it that is right as it stands: 导台灯 is, with its 台灯, and 关台灯 is not."""
+    return not all(covered) and not any(word in COMMANDING for word, known in zip(window, covered, strict=True) if not known)
 
 
 _SIDES = frozenset("left right top bottom upper lower front back rear north south east west middle centre center inner outer".split())
@@ -193,6 +213,8 @@ class NameIndex:
     def _add(self, form: _Form) -> None:
         self._add_one(form)
         if form.form != "partial":
+            for words in _with_a_joint(form.words) if form.thing == "entity" else ():
+                self._add_one(_Form(words, form.thing, form.id, form.form, 0.97 * form.score), by_sound=False)
             for words in _spoken_numbers(form.words):
                 self._add_one(_Form(words, form.thing, form.id, form.form, form.score))
             if form.thing == "entity":
@@ -267,21 +289,21 @@ class NameIndex:
                 forms = self._forms.get(words[start:end])
                 if forms:
                     matches += [Match(start, end, f.thing, f.id, f.form, f.score) for f in forms]
-                    if forms[0].form != "partial":
+                    if any(f.form != "partial" for f in forms):
                         covered[start:end] = [True] * (end - start)
         self._find_sounds(words, covered, matches)
         return matches
 
     def _find_sounds(self, words: tuple[str, ...], covered: list[bool], matches: list[Match]) -> None:
         count = len(words)
-        longest = 5 if any(map(is_han, words)) else 3
+        longest = 6 if any(map(is_han, words)) else 4
         for start, word in enumerate(words):
-            if covered[start] or word in _MUTE:
+            if word in _MUTE:
                 continue
             for end in range(start + 1, min(count, start + longest) + 1):
-                if covered[end - 1]:
-                    break
                 window = words[start:end]
+                if any(covered[start:end]) and not _is_more(window, covered[start:end]):
+                    continue
                 heard = self._heard.get(window)
                 if heard is None:
                     heard = self._hear(window)
@@ -292,7 +314,7 @@ class NameIndex:
         """Return what sounds like a window, and remember it."""
         best: dict[tuple[str, str], float] = {}
         key = sound_key(window)
-        if ("-" in key or (len(key) > 1 and sum(map(len, window)) > 3)) and len(key) <= 14:
+        if "-" in key or (1 < len(key) <= _LONGEST_SOUND and sum(map(len, window)) > 3):
             for probe in (key, *neighbours(key)):
                 for form in self._sounds.get(probe, ()):
                     if (form.thing, form.id) not in best and form.words != window and _counts(window) == _counts(form.words):

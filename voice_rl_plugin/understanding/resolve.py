@@ -16,12 +16,13 @@ from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.domain.home import Entity, Home, States
 from voice_rl_plugin.understanding.features import Observation, is_known_place
 from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, is_door, kind_of, members_of
-from voice_rl_plugin.understanding.names import Match, NameIndex
+from voice_rl_plugin.understanding.names import CLEAR_SOUND, Match, NameIndex
 
 MOST_TARGETS = 8
-_EVERY = frozenset("all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 三 四 各".split())
-_EVERY_HAN = ("所有", "统统", "通通", "一律")
-_COUNTS = frozenset("two three four five six two any 两 三 四 各 whole entire 整".split())
+_EVERY = frozenset("all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 俩 三 四 各".split())
+_EVERY_HAN = ("所有", "统统", "通通", "一律", "两边")
+_COUNTS = frozenset("two three four five six any 两 俩 三 四 各 whole entire 整".split())
+_PAIRS = frozenset("both two 两 俩".split())
 _HOME_WIDE = frozenset({"everywhere", "house", "home", "flat", "apartment", "family", "place"})
 _HOME_WIDE_HAN = (
     "全家",
@@ -62,6 +63,8 @@ _IMPLIED_DOMAIN = {
     "power": "light",
 }
 _WEIGHTLESS = frozenset("the a an my our s of in on at by and , 的 那 这 盏 个 台 里".split())
+_PAIR_SCORE = 0.85
+"""How well a part of two names fits where two are asked for: "both linen curtains"."""
 _FORM_SCORE = {"full": 1.0, "stripped": 0.95, "partial": 0.7, "sound": 0.6}
 
 
@@ -105,6 +108,8 @@ class _Unit:
     name: Span | None = None
     kind: Kind | None = None
     is_plural: bool = False
+    is_pair: bool = False
+    """Whether two are asked for."""
     is_singular: bool = False
     areas: tuple[str, ...] = ()
     unmatched_area: int = 0
@@ -265,6 +270,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
             name=span if tag == "NAME" or kind is None or kind[2] < len(phrase) else None,
             kind=kind[0] if kind else None,
             is_plural=quantified or bool(kind and kind[1]),
+            is_pair=quantified and (bool(_PAIRS & set(words[frame.start : frame.end])) or "两边" in clause),
             is_singular=_SINGULAR_HAN.search(before) is not None or _ONE_HAN.search(clause) is not None,
             areas=tuple(dict.fromkeys(pending)),
             unmatched_area=pending_unmatched,
@@ -314,6 +320,7 @@ def rooms_of_sort(words: Sequence[str], situation: Situation) -> list[str]:
 def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Match, float, int]]:
     """Return per entity the best match inside a span, its score, and the tokens that it leaves unexplained."""
     best: dict[str, tuple[Match, float, int]] = {}
+    heard: set[str] = set()
     length = span.end - span.start
     phrase = observation.words[span.start : span.end]
     kind = kind_of(phrase)
@@ -337,8 +344,15 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
         if outside:
             score *= 0.97
         known = best.get(entity_id)
+        if form == "sound" and share >= CLEAR_SOUND and length > 1 and not left:
+            heard.add(entity_id)
+            known = known if known is not None and not known[2] else None
+        elif entity_id in heard and left:
+            continue
         if known is None or score > known[1] or (score == known[1] and left < known[2]):
             best[entity_id] = (match, score, left)
+    if heard:  # what was heard as a whole is not a part of something else: 导台灯 is the 岛台灯, and no 台灯
+        best = {entity_id: found for entity_id, found in best.items() if entity_id in heard or not found[2]}
     return best
 
 
@@ -489,7 +503,7 @@ def _named(unit: _Unit, observation: Observation, situation: Situation, *, home_
             Target(
                 entities=entities,
                 form=ties[0][2],
-                score=top,
+                score=max(top, _PAIR_SCORE) if unit.is_pair and len(ties) == 2 and not ties[0][3] else top,
                 rivals=1 if several or not unit.is_singular else len(ties),
                 unmatched=unit.unmatched_area + ties[0][3],
                 has_area_conflict=conflict,

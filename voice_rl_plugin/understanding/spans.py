@@ -11,14 +11,12 @@ from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
 from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.kinds import LONGEST_NOUN, noun_kinds
-from voice_rl_plugin.understanding.names import Match
+from voice_rl_plugin.understanding.names import CLEAR_SOUND, COMMANDING, Match
 from voice_rl_plugin.understanding.strange import is_plain
 from voice_rl_plugin.understanding.text import is_han, words_of
 
 SURE_SOUND = 0.84
 """A name heard alike this well may draw its own span."""
-CLEAR_SOUND = 0.93
-"""A name heard alike this well wins against a noun, and against a part of another name."""
 _UNSEEN_CONFIDENCE = 0.5
 """How sure a name is that the network did not see, where the home knows its words as a whole."""
 _NUMERIC = frozenset(
@@ -30,7 +28,6 @@ _INNER = frozenset("and a point per".split())
 _UNITS = frozenset(
     "percent % degrees degree ° kelvin k cent celsius notch notches steps step clicks points 度 格 档 级 成 趴 摄 氏 挡".split()
 )
-_COMMANDING = frozenset("on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split())
 _WITHOUT_AMOUNT = frozenset("turn_on turn_off toggle open close lock unlock play pause stop start dock mute unmute query".split())
 _NAMING = ("NAME", "AREA", "FLOOR", "CLASS")
 _EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLASS"}
@@ -145,7 +142,7 @@ def _with_unseen_names(observation: Observation, spans: list[Span], frame: Frame
         and m.start >= frame.start
         and m.end <= frame.end
         and tuple(observation.words[m.start : m.end]) not in nouns
-        and not (m.end - m.start == 1 and (is_han(observation.words[m.start]) or observation.words[m.start] in _COMMANDING))
+        and not (m.end - m.start == 1 and (is_han(observation.words[m.start]) or observation.words[m.start] in COMMANDING))
         and not any(s.start < m.end and s.end > m.start and s.tag != "CONTENT" for s in spans)
     ]
     if not whole:
@@ -159,7 +156,14 @@ def _may_sound(match: Match, touching: Sequence[Span], observation: Observation)
     """Whether a name that only sounds alike may take the place of what the network saw.
 
     Never of a name or a noun that is right as it stands, and never by swallowing words that carry the command: 灯关 is not the 灯管.
+    What is clearly heard as a whole is more than a name inside it (导台灯), and holds what lies between its parts ("tiff in lamp").
     """
+    first, last = min(s.start for s in touching), max(s.end for s in touching)
+    if match.score >= CLEAR_SOUND:
+        added = [*observation.words[match.start : first], *observation.words[last : match.end]]
+        is_longer = (match.start, match.end) != (first, last) or len(touching) > 1
+        if not any(word in COMMANDING for word in added) and (is_longer or not _is_known(touching[0], observation.matches, partly=False)):
+            return True
     if any(_is_known(s, observation.matches, partly=match.score < CLEAR_SOUND) for s in touching):
         return False
     nouns = noun_kinds()
@@ -167,7 +171,7 @@ def _may_sound(match: Match, touching: Sequence[Span], observation: Observation)
         return False
     seen = {i for s in touching for i in range(s.start, s.end)}
     swallowed = [observation.words[i] for i in range(match.start, match.end) if i not in seen]
-    return not any(is_han(word) or word in _COMMANDING for word in swallowed)
+    return not any(is_han(word) or word in COMMANDING for word in swallowed)
 
 
 def _strong(matches: Sequence[Match], frame: Frame) -> list[Match]:
