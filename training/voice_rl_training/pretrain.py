@@ -312,7 +312,8 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, processes: int, progress: 
         return _join_rows(done)
 
     train = rows_for("scorer", recipe.scorer_homes, 8)
-    if not len(train.targets):
+    held_out = rows_for("calibration", recipe.calibration_homes, 4)
+    if not len(train.targets) or not len(held_out.targets):
         raise ConfigError(
             "expected an encoder that cuts sentences into their clauses, got one that never does; give it more shards or epochs"
         )
@@ -335,7 +336,6 @@ def _scorer(recipe: PretrainRecipe, encoder: Encoder, processes: int, progress: 
             optimizer.step()
             step += 1
         progress("scorer", (epoch + 1) / recipe.scorer_epochs)
-    held_out = rows_for("calibration", recipe.calibration_homes, 4)
     scorer.temperature.data = _temperature(scorer.eval(), held_out)
     measured = {
         "scorer_rows": count,

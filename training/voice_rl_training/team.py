@@ -79,7 +79,7 @@ class Team:
         gathered = [torch.empty_like(own) for _ in range(self.size)]
         dist.all_gather(gathered, own)
         whole = torch.stack(gathered, 1).flatten(0, 1)[:count]  # row i came from process i mod N
-        place = torch.arange(self.rank, count, self.size)
+        place = torch.arange(count)[self.rank :: self.size]  # none where the rows are fewer than the processes
         return whole.index_copy(0, place, output[: len(place)])
 
     def backward(self, loss: Tensor, parameters: Iterable[nn.Parameter]) -> None:

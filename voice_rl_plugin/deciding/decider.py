@@ -524,7 +524,7 @@ class Decider:
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
         said = refusing_mood(observation.words, frame)
-        if said is not None and mood in ("command", "wish"):
+        if said is not None and mood in ("command", "wish", "question"):
             return _Verdict(outcome="reject", code=said, options=tuple(ranked), not_for_us=not_for_us)
         asked = service_asked(frame)
         if asked and mood in _REFUSING_MOODS:

@@ -28,6 +28,9 @@ _PAST = re.compile(
 _PAST_HAN = re.compile(
     "^(?:我记得|记得|哎|唉|嗯)*(?:上回|上次|那年|去年|前年|当年|小时候|说明书上|說明書上|昨天|昨晚|前天|那天)(?!一样|那样|那個|那个)"
 )
+_PAST_DAY = re.compile(r"\b(?:yesterday|last (?:night|week|weekend|month)|the other (?:day|night))\b(?! (?:s |light|lamp|level|setting))")
+_PAST_DAY_HAN = re.compile("昨天|昨晚|昨夜|昨儿|前天|前晚|前儿|上周|上礼拜|上个?星期|上个月")
+"""A home knows what is, and does what is said; of what was it has no record."""
 _ONE_OF = re.compile(r"\bone of (?:the|my|our|those|these)\b")
 
 
@@ -44,6 +47,8 @@ def refusing_mood(words: Sequence[str], frame: Frame) -> str | None:
         return "prohibition"
     if frame.property == "scene" and _FORBIDS_SCENE.match(spaced):
         return "prohibition"
+    if frame.operation not in ("handover", "same") and (_PAST_DAY.search(spaced) or _PAST_DAY_HAN.search(joined)):
+        return "report"
     if frame.operation not in ("query", "same") and (_PAST.match(spaced) or _PAST_HAN.match(joined)):
         return "report"
     return None

@@ -124,7 +124,7 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
                 value, delta = None, value
         elif span.tag == "DELTA" and delta is None:
             delta = parse_value(part)
-        elif span.tag == "COLOR" and color is None:
+        elif span.tag == "COLOR" and color is None and not _is_denied(words, span, frame):
             color = color_name(part)
             if color is None:
                 kelvin = white_kelvin(part)
@@ -145,6 +145,13 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
         mode = None  # "heating nineteen" names the device
     is_lot = bool(_LOT & set(clause)) or any(phrase in text for phrase in _LOT_HAN)
     return Amounts(value=value, delta=delta, color=color, kelvin=kelvin, mode=mode, is_lot=is_lot), destroyed
+
+
+def _is_denied(words: Sequence[str], span: Span, frame: Frame) -> bool:
+    """Whether a colour is the one not to take, where another is named: 不要红的，要紫的; "not red, purple"."""
+    if len(frame.spans_of("COLOR", "WHITE")) < 2:
+        return False
+    return bool({"not", "no", "不", "别"} & set(words[max(frame.start, span.start - 2) : span.start]))
 
 
 def _is_absolute(words: Sequence[str], span: Span) -> bool:
@@ -199,7 +206,7 @@ def clause_options(
                 resolved[scope_property] = resolve(observation, frame, situation, prop=scope_property)
             for rank, target in enumerate(resolved[scope_property]):
                 any_target = True
-                actions, share = _actions(operation, prop, target, amounts, situation)
+                actions, share = _actions(operation, prop, target, amounts, situation, wishes=frame.mood == "wish")
                 if not actions:
                     is_unable = is_unable or rank == 0
                     first_unable |= rank == 0 and operation == frame.operation and prop == frame.property
@@ -236,7 +243,9 @@ def _scope_property(operation: str, prop: str, situation: Situation) -> str:
     return prop
 
 
-def _actions(operation: str, prop: str, target: Target, amounts: Amounts, situation: Situation) -> tuple[tuple[Action, ...], float]:
+def _actions(
+    operation: str, prop: str, target: Target, amounts: Amounts, situation: Situation, *, wishes: bool = False
+) -> tuple[tuple[Action, ...], float]:
     entities = target.entities
     if operation == "query":
         if all(e.domain in _STATELESS for e in entities):
@@ -249,8 +258,15 @@ def _actions(operation: str, prop: str, target: Target, amounts: Amounts, situat
             if a.is_dispatched and any(e.domain == a.domain for e in entities)
         )
         unique = {a.key: a for a in actions}
+        if not unique and situation.previous:
+            verbs = {a.service.partition(".")[2] for a in situation.previous}
+            if len(verbs) == 1 and verbs <= {"turn_on", "turn_off"} and not any(a.data for a in situation.previous):
+                switched, able = actions_for(verbs.pop(), "power", entities, Amounts())  # "the coffee machine on, and the radio too"
+                return switched, able / len(entities)
         return tuple(unique.values()), 1.0
     actions, able = actions_for(operation, prop, entities, amounts)
+    if not actions and wishes and (operation, prop) == ("raise", "brightness"):  # "I can't see a thing": a lamp that only knows on and off
+        actions, able = actions_for("turn_on", "power", [e for e in entities if e.domain == "light"], Amounts())
     return actions, able / len(entities)
 
 

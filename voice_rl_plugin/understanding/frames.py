@@ -5,6 +5,7 @@ clause begins there, and how much the token says of its clause. A clause's mood,
 of its tokens' logits.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -88,7 +89,7 @@ def decode(logits: Logits, words: Sequence[str] = ()) -> tuple[Frame, ...]:
     certainty = np.maximum.reduce(probabilities, axis=1).tolist()
     begins = logits.begins.tolist()
     clauses = logits.clauses.tolist()
-    starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT), count]
+    starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT and not _is_inside_exception(words, i)), count]
     if not _CONNECTORS.isdisjoint(words):
         starts = _cut_where_sides_differ(starts, logits, words, [tag in _HEADS for tag in best])
     frames = []
@@ -107,6 +108,16 @@ def decode(logits: Logits, words: Sequence[str] = ()) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
+def _is_inside_exception(words: Sequence[str], index: int) -> bool:
+    """Whether a cut lies right behind a Chinese exception, which never ends a clause: 除了红灯笼，别的灯都关掉."""
+    joined = "".join(words[max(0, index - 10) : index + 1]).rstrip(",")
+    marker = max(joined.rfind("除了"), joined.rfind("除开"))
+    between = joined[marker + 2 :]
+    return marker >= 0 and len(between) < _LONGEST_EXCEPTION and not _DOING.search(between)
+
+
+_LONGEST_EXCEPTION = 8
+_DOING = re.compile("都|全|关|开|打|调|把")
 _CONNECTORS = frozenset({",", "and", "then", "but", "再", "然", "顺"})
 _SURE_SIDE = 0.6
 """A clause is cut at a connector where each side asks for another operation with more than this probability."""

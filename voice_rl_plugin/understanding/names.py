@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from voice_rl_plugin.domain.home import Home
+from voice_rl_plugin.domain.home import Entity, Home
 from voice_rl_plugin.understanding.kinds import kind_of, noun_kinds
 from voice_rl_plugin.understanding.sounds import likeness, neighbours, sound_key
 from voice_rl_plugin.understanding.text import is_han, words_of
@@ -27,7 +27,9 @@ _HEARD_WINDOWS = 4096
 """Windows of which we remember what sounds like them; people say the same words again and again."""
 _ARTICLES = frozenset({"the", "a", "an", "my", "our"})
 _JOINTS = frozenset({"的", "and", "of", "in", "for", "s", ",", "on", "at", "by", "to"})
-COMMANDING = frozenset("on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split()) | set(
+COMMANDING = frozenset(
+    "on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split()
+) | set(
     "了我不一的别要把来上下着再到就是好没个得给你停都在去那这放让请帮开关拉调打扫锁看说有起回还太他用先呢吧吗啦呀嘛会也往跟里全又从将叫使被对向管换设定成为掉灭合闭启动播"
 )
 """Words that carry the command; a name that only sounds alike never swallows them."""
@@ -270,6 +272,11 @@ class NameIndex:
                     if not specific or part in nouns:
                         continue
                     self._add(_Form(part, "entity", entity_id, "partial", 0.5 + 0.4 * len(part) / len(source)))
+
+    def names_in_room(self, entity: Entity) -> set[tuple[str, ...]]:
+        """Return the names of an entity without those of its room, as words."""
+        names = [words_of(name) for name in (entity.name, *entity.aliases)]
+        return {self._without_area(words, entity.area) for words in names if words}
 
     def find(self, words: Sequence[str]) -> list[Match]:
         """Return every match in an utterance: exact forms first, then names that only sound alike.

@@ -17,6 +17,7 @@ from voice_rl_plugin.domain.home import Entity, Home, States
 from voice_rl_plugin.understanding.features import Observation, is_known_place
 from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, is_door, kind_of, members_of
 from voice_rl_plugin.understanding.names import CLEAR_SOUND, Match, NameIndex
+from voice_rl_plugin.understanding.text import is_han
 
 MOST_TARGETS = 8
 _EVERY = frozenset("all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 俩 三 四 各".split())
@@ -174,7 +175,8 @@ def unknown_tokens(observation: Observation, frame: Frame, situation: Situation)
     total = 0
     windows = {(m.start, m.end) for m in observation.matches}
     for span in frame.spans_of("NAME", "AREA", "FLOOR"):
-        if span.tag != "NAME" and rooms_of_sort(observation.words[span.start : span.end], situation):
+        said = observation.words[span.start : span.end]
+        if (span.tag != "NAME" and rooms_of_sort(said, situation)) or rooms_of_owner(said, situation):
             continue
         covered = [False] * (span.end - span.start)
         for start, end in windows:
@@ -240,11 +242,16 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
     pending_sound = False
     for position, span in enumerate(spans):
         tag = span.tag
-        if tag == "NAME" and not _entity_matches(observation, span) and _area_matches(observation, span, "area")[0]:
-            tag = "AREA"
+        if tag == "NAME" and not _entity_matches(observation, span):
+            is_room = _area_matches(observation, span, "area")[0] or (
+                position + 1 < len(spans) and rooms_of_owner(words[span.start : span.end], situation)
+            )
+            tag = "AREA" if is_room else tag
         if tag in ("AREA", "FLOOR"):
             areas, by_sound = _places(observation, span, home)
-            areas = areas or rooms_of_sort(words[span.start : span.end], situation)
+            areas = (
+                areas or rooms_of_sort(words[span.start : span.end], situation) or rooms_of_owner(words[span.start : span.end], situation)
+            )
             unmatched = 0 if areas else span.end - span.start
             following = spans[position + 1] if position + 1 < len(spans) else None
             joins_next = (
@@ -314,6 +321,13 @@ def rooms_of_sort(words: Sequence[str], situation: Situation) -> list[str]:
     ]
     if situation.area in rooms:
         return [situation.area] if situation.area is not None else []
+    return rooms if len(rooms) == 1 else []
+
+
+def rooms_of_owner(words: Sequence[str], situation: Situation) -> list[str]:
+    """Return the one room that belongs to whom some words name: 妞妞 of 妞妞的房间, "Lily's" of Lily's Room."""
+    is_owner = all(is_han(w) for w in words) if len(words) > 1 else bool(words) and words[0].isascii() and words[0].endswith("s")
+    rooms = _places_beginning(words, situation) if is_owner and not is_known_place(words) else []
     return rooms if len(rooms) == 1 else []
 
 
@@ -497,7 +511,7 @@ def _named(unit: _Unit, observation: Observation, situation: Situation, *, home_
     ties = [item for item in ties if item[0] in kept]
     targets: list[Target] = []
     several = unit.is_plural and len(ties) > 1
-    if several or (len(ties) > 1 and _is_han_open(unit, observation, ties)):
+    if several or (len(ties) > 1 and _is_han_open(unit, observation, ties, home_wide=home_wide)):
         entities = tuple(item[0] for item in ties)
         targets.append(
             Target(
@@ -527,9 +541,14 @@ def _named(unit: _Unit, observation: Observation, situation: Situation, *, home_
     return targets
 
 
-def _is_han_open(unit: _Unit, observation: Observation, ties: Sequence[tuple[Entity, float, str, int]]) -> bool:
-    """Whether a Chinese name without a measure word may mean all that bear it: 客厅的壁灯 are all wall lamps of the room."""
+def _is_han_open(unit: _Unit, observation: Observation, ties: Sequence[tuple[Entity, float, str, int]], *, home_wide: bool) -> bool:
+    """Whether a Chinese name without a measure word may mean all that bear it: 客厅的壁灯 are all wall lamps of the room.
+
+    Not where nobody said of which room: 吸顶灯 in each of two rooms are two devices.
+    """
     assert unit.name is not None
+    if not unit.areas and not home_wide and len({item[0].area for item in ties}) > 1:
+        return False
     word = observation.words[unit.name.end - 1]
     return not word.isascii() and not unit.is_singular and ties[0][2] != "sound"
 
@@ -575,6 +594,8 @@ def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: 
         entities = members_of(kind, scope) if domain is None else tuple(e for e in scope if e.domain == domain)
         if prop == "lock" and kind.name == "door":
             entities = tuple(e for e in entities if e.domain == "lock") or entities
+        if domain is not None and before and len(entities) > 1 and not unit.kind and _ALSO & set(observation.words):
+            entities = _namesakes(before[0], entities, situation) or entities
         if not entities:
             continue
         score = 0.5 if unmatched else (0.85 if not unit.area_by_sound else 0.7)
@@ -596,6 +617,15 @@ def _of_kind(unit: _Unit, observation: Observation, situation: Situation, prop: 
             return [replace(base, entities=(playing[0],)), *(s for s in singles if s.entities[0] is not playing[0])]
         return singles
     return []
+
+
+def _namesakes(entity_id: str, entities: Sequence[Entity], situation: Situation) -> tuple[Entity, ...]:
+    """Return those that bear the name of what was done before: after 东屋的吸顶灯, 西屋的也关 is its 吸顶灯 alone."""
+    done = situation.home.entity_by_id.get(entity_id)
+    if done is None or len(situation.previous) != 1 or len(situation.previous[0].targets) != 1:
+        return ()
+    names = situation.index.names_in_room(done)
+    return tuple(e for e in entities if names & situation.index.names_in_room(e))
 
 
 def _takes_all(entities: Sequence[Entity]) -> bool:

@@ -198,7 +198,7 @@ def _is_foreign(operation: str, prop: str, domain: str, amounts: Amounts) -> boo
     """Whether a change is asked for that a device of this domain cannot know: the volume of a lamp, a hood at 26 degrees."""
     if operation not in ("raise", "lower", "set"):
         return False
-    is_degrees = amounts.value is not None and amounts.value.unit == "degree"
+    is_degrees = any(amount is not None and amount.unit == "degree" for amount in (amounts.value, amounts.delta))
     if is_degrees and domain not in _MEASURED_ON["temperature"]:
         return True
     return prop in _MEASURED_ON and domain not in _MEASURED_ON[prop]

@@ -35,18 +35,53 @@ _EXCEPTING = {"EXCEPT_NAME": "NAME", "EXCEPT_AREA": "AREA", "EXCEPT_CLASS": "CLA
 
 def mend(observation: Observation, frame: Frame) -> Frame:
     """Return the frame with its numbers made whole and its names fitted to the home's."""
+    frame = replace(frame, spans=tuple(_without_loose_ends(observation, frame)))
     spans = _with_whole_numbers(observation.words, frame)
     spans = _with_joined_names(observation, spans)
     spans = _with_whole_names(observation, spans, frame)
     spans = _with_unseen_names(observation, spans, frame)
     spans = _with_whole_nouns(observation.words, spans)
     spans = _with_their_owners(observation, spans, frame)
+    spans = _with_their_measures(observation.words, spans, frame)
     spans = _with_their_digits(observation.words, spans, frame)
     spans = _with_whole_phrases(observation.words, spans, frame)
     spans = _with_exceptions(observation.words, spans, frame)
     spans = _with_a_noun(observation, spans, frame)
     spans = _with_whole_content(spans, frame)
     return replace(frame, spans=tuple(sorted(spans, key=lambda s: s.start)))
+
+
+_LOOSE_BEFORE = frozenset(
+    "damn bloody stupid flipping flaming freaking blasted wretched silly darn dratted 的 边 那 这 个 盏 台 破 死 臭 烂 鬼".split()
+)
+_LOOSE_BEHIND = frozenset("扫 一 开 关 去 给 到 调 来 先 快 也 都 全 就 再 拖".split())
+
+
+def _without_loose_ends(observation: Observation, frame: Frame) -> list[Span]:
+    """Cut from a name what belongs to the sentence: 的扫地机 and 黑豆扫 are known without it, and "the bloody fan" is a fan."""
+    words = observation.words
+    nouns = noun_kinds()
+    whole = {(m.start, m.end) for m in observation.matches if m.thing == "entity" and m.form in ("full", "stripped")}
+
+    def trimmed(span: Span) -> Span:
+        if span.tag != "NAME" or (span.start, span.end) in whole:
+            return span
+        if words[span.start] in ("的", "边") and span.end > span.start + 1:
+            span = replace(span, start=span.start + 1)
+        first = span.start
+        while first < span.end - 1 and words[first] in _LOOSE_BEFORE:
+            first += 1
+        for start in range(span.start, first + 1):
+            last = span.end
+            while last > start:
+                if (start, last) != (span.start, span.end) and ((start, last) in whole or words[start:last] in nouns):
+                    return replace(span, start=start, end=last)
+                if words[last - 1] not in _LOOSE_BEHIND:
+                    break
+                last -= 1
+        return span
+
+    return [trimmed(span) for span in frame.spans]
 
 
 def _is_numeric(word: str) -> bool:
@@ -118,9 +153,7 @@ def _with_whole_names(observation: Observation, spans: list[Span], frame: Frame)
             continue
         if match.form == "sound" and not _may_sound(match, touching, observation):
             continue
-        excepting = all(s.tag in _EXCEPTING for s in touching)
-        if any(s.tag in _EXCEPTING for s in touching) and not excepting:
-            continue
+        excepting = all(s.tag in _EXCEPTING for s in touching)  # where only a part is, `_with_exceptions` knows better
         tag = {"entity": "NAME", "area": "AREA", "floor": "FLOOR"}[match.thing]
         if excepting:
             tag = "EXCEPT_AREA" if tag in ("AREA", "FLOOR") else "EXCEPT_NAME"
@@ -236,7 +269,10 @@ def _with_joined_names(observation: Observation, spans: list[Span]) -> list[Span
             and before.tag in ("NAME", "AREA", "FLOOR")
             and span.tag in ("NAME", "CLASS")
             and len(gap) <= 1
-            and all(is_han(word) and word not in _GLUE for word in (words[before.end - 1], *gap, words[span.start]))
+            and all(
+                is_han(word) and word not in _GLUE and word not in _LOOSE_BEFORE
+                for word in (words[before.end - 1], *gap, words[span.start])
+            )
             and not _is_known(before, observation.matches)
             and not _is_known(replace(before, tag="AREA"), observation.matches)
             and words[before.start : before.end] not in noun_kinds()
@@ -266,6 +302,19 @@ def _with_their_owners(observation: Observation, spans: list[Span], frame: Frame
         return word.isascii() and word.isalpha() and word.endswith("s") and (word[:-1] in _PEOPLE or (len(word) > 3 and not is_plain(word)))
 
     return [replace(s, tag="NAME", start=s.start - 1) if is_owned(s) else s for s in spans]
+
+
+_MEASURES = frozenset("盏个台扇把只颗根道片条串幅面层支")
+
+
+def _with_their_measures(words: Sequence[str], spans: list[Span], frame: Frame) -> list[Span]:
+    """Widen a Chinese stand-in by its measure word: 西边那|幅 stands for a curtain."""
+
+    def is_cut(span: Span) -> bool:
+        is_free = span.end < frame.end and words[span.end] in _MEASURES and not any(s.start == span.end for s in spans)
+        return span.tag == "NAME" and words[span.end - 1] in ("那", "这") and is_free
+
+    return [replace(s, end=s.end + 1) if is_cut(s) else s for s in spans]
 
 
 def _with_their_digits(words: Sequence[str], spans: list[Span], frame: Frame) -> list[Span]:

@@ -29,8 +29,15 @@ REDRAWN = 0.6
 STAND_IN = 0.25
 """How often a device is called by what tells it from the one before: "and the left one"."""
 _CONNECTORS = {
-    "en": ("and ", "and ", "and ", ", and ", "then ", "and then ", ", ", "and also ", "also ", "oh and ", "plus "),
-    "zh": ("，", "，", "，再", "再", "然后", "，然后", "，顺便", "顺便", "并且", "，还有", "同时", "，接着", " "),
+    "en": (
+        *("and ", "and ", "and ", ", and ", ", and ", "then ", ", then ", ", then ", "and then ", ", and then ", ", ", ", "),
+        *("and also ", "also ", "oh and ", ", oh and ", "plus ", "and after that ", ", after that ", ". ", ". then "),
+        *("while youre at it ", ", while youre at it ", "and while youre there ", "followed by ", ", next "),
+    ),
+    "zh": (
+        *("，", "，", "，", "，再", "再", "然后", "，然后", "，然后再", "，顺便", "顺便", "并且", "，还有", "同时", "，接着", " ", "。"),
+        *("，完了", "完了再", "，之后", "，顺手", "，另外", "，同时", "，跟着"),
+    ),
 }
 _COMMA = {"en": (", ", ", ", " "), "zh": ("，", "，", "")}
 _BUT = {"en": ("but ", ", but ", ", "), "zh": ("，但是", "，不过", "，", "但")}
@@ -235,7 +242,8 @@ def gold_of(options: ClauseOptions, clause: Clause, *, lacks: bool) -> Gold:
     if clause.mood not in ("command", "wish", "question") or lacks or clause.operation in ("none", None):
         return Gold(outcome="reject")
     if not options.options:
-        return Gold(outcome="clarify" if options.has_destroyed_value or missing_slot(options.frame) else "reject")
+        asks = options.has_destroyed_value or missing_slot(options.frame) or _lacks_amount(options, clause)
+        return Gold(outcome="clarify" if asks else "reject")
     first = next((o for o in options.options if o.target is None or o.features[-2] == 1.0), None)
     if first is None:
         return Gold(outcome="reject")
@@ -252,6 +260,12 @@ def gold_of(options: ClauseOptions, clause: Clause, *, lacks: bool) -> Gold:
         ]
         return Gold(outcome="clarify", keys=tuple(tied[:4]))
     return Gold(outcome="act", keys=(key,))
+
+
+def _lacks_amount(options: ClauseOptions, clause: Clause) -> bool:
+    """Whether a change is asked for without saying to what: "adjust the volume", 亮度调一下."""
+    amounts = options.frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE")
+    return clause.operation == "set" and options.is_unable and not amounts and not options.unknown
 
 
 def _previous(rng: Random, speaker: Speaker, domains: Sequence[str]) -> tuple[tuple[Action, ...], tuple[str, str] | None]:
