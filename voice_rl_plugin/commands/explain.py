@@ -11,6 +11,7 @@ from voice_rl_plugin.learning.store import StoredDecision
 _STAGES = {
     "memory": "a correction that was remembered",
     "alias": "the policy, with a name that a correction taught",
+    "phrase": "a phrase of the family's own that a correction explained",
     "rule": "a fixed rule",
     "policy": "the policy",
     "exploration": "the policy, exploring between near-tied safe candidates",

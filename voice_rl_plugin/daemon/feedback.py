@@ -18,7 +18,7 @@ from voice_rl_plugin.daemon.mode import LearningMode
 from voice_rl_plugin.daemon.outlet import Outlet
 from voice_rl_plugin.daemon.speech import sentence
 from voice_rl_plugin.daemon.surroundings import Surroundings
-from voice_rl_plugin.deciding.memory import MemoryEntry, memory_words
+from voice_rl_plugin.deciding.memory import MemoryEntry, memory_words, refusal_of
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import QUESTION_S
 from voice_rl_plugin.domain.decision import Decision
@@ -168,6 +168,8 @@ class FeedbackDesk:
         if right is None or not (is_correction and is_memorable and self._brain.may_remember(first.utterance, right)):
             if is_explicit(feedback) and feedback.verdict != "yes" and right != decision.actions and self._brain.forget_denied(decision):
                 _LOGGER.info("decision %s was denied: what the memory knew of these words is forgotten", decision.id)
+            if right is None and is_explicit(feedback) and feedback.verdict in ("no", "undo") and decision.stage == "phrase":
+                self._brain.remember(refusal_of(decision, at=self._clock.now()))
             return
         alias = self._brain.learn_name(first, right, now=self._clock.now()) if is_explicit(feedback) else None
         if alias is not None:

@@ -11,6 +11,7 @@ from voice_rl_plugin.deciding.aliases import Alias, TaughtName, windows_to_expla
 from voice_rl_plugin.deciding.beyond import CANNOT
 from voice_rl_plugin.deciding.dialogue import choose_answer, is_answer_like, is_bare_pick
 from voice_rl_plugin.deciding.memory import Memory, MemoryEntry
+from voice_rl_plugin.deciding.phrases import Phrases
 from voice_rl_plugin.deciding.previous import frame_before
 from voice_rl_plugin.deciding.refusals import (
     has_no_verb,
@@ -33,6 +34,7 @@ from voice_rl_plugin.deciding.wording import (
     question_which_to,
     reason,
     reason_alias,
+    reason_phrase,
     tell_states,
 )
 from voice_rl_plugin.domain.action import Action
@@ -50,7 +52,7 @@ from voice_rl_plugin.understanding.later import is_for_later
 from voice_rl_plugin.understanding.names import NameIndex
 from voice_rl_plugin.understanding.onnx_policy import Policy
 from voice_rl_plugin.understanding.resolve import Situation, asks_for_all
-from voice_rl_plugin.understanding.services import is_able
+from voice_rl_plugin.understanding.services import is_able, service_call
 from voice_rl_plugin.understanding.strange import strange_words
 from voice_rl_plugin.understanding.text import detect_language, join, tokenise, words_of
 
@@ -64,6 +66,10 @@ ASKING_CERTAINTY = 0.25
 """A clause that is less likely than this a question is not answered as one."""
 SURE_OPERATION = 0.8
 """A value is asked for only where it is this likely that one is to be set."""
+SURE_MOOD = 0.8
+"""A prohibition or a plan for later that is less likely than this may be a phrase of the family's own."""
+_OPEN_CODES = frozenset({"chat", "report", "bare", "unsure", "no_target", "unknown_name", "unable", "question", "not_switched_on"})
+"""Why something may be refused that the family says in its own words."""
 _REFUSING_MOODS = ("prohibition", "report", "scheduled", "chat", "bare")
 _NO_FRAMES: tuple[Frame, ...] = ()
 
@@ -107,10 +113,13 @@ class Decider:
         self._plain_index = NameIndex(home)
         names = self.memory.aliases.names()
         self._index = NameIndex(home, names) if names else self._plain_index
+        self._phrases: tuple[int, Phrases] | None = None
+        self._own_phrases: dict[tuple[str, str | None], bool] = {}
 
     def set_policy(self, policy: Policy) -> None:
         """Take another policy for the next utterance."""
         self.policy = policy
+        self._own_phrases.clear()
 
     def hear(self, utterance: Utterance, *, states: States, last: Turn | None, now: float, decision_id: str) -> Heard:
         """Return what to do about an utterance, and what it says of the last decision in this place.
@@ -239,7 +248,78 @@ class Decider:
             return spoken
         decision = self._decide(base, observation, frames, situation)
         said = self.memory.aliases.said_in(observation.words)
-        return Heard(decision=self._by_alias(decision, said, observation, situation) if said else decision)
+        if said:
+            decision = self._by_alias(decision, said, observation, situation)
+        return Heard(decision=self._by_phrase(decision, observation) if self._is_open(decision) and len(self.memory) else decision)
+
+    def _is_open(self, decision: Decision) -> bool:
+        """Whether the policy is so unsure of an utterance that it may be a phrase of the family's own."""
+        if decision.outcome == "clarify":
+            return decision.reason_code in ("ambiguous", "sound", "no_target")
+        code = decision.reason_code
+        return decision.outcome == "reject" and (code in _OPEN_CODES or decision.moods.get(code, 1.0) < SURE_MOOD)
+
+    def _by_phrase(self, decision: Decision, observation: Observation) -> Decision:
+        """Return a decision by a phrase that a correction has explained, or the one without it."""
+        if self._phrases is None or self._phrases[0] != self.memory.changes:
+            self._phrases = (self.memory.changes, Phrases(self.memory.entries, observe=self._observe_plainly))
+            self._own_phrases.clear()
+        match = self._phrases[1].find(observation, decision.utterance.area, fits=lambda entry: self._fits_phrase(entry, observation))
+        if match is None or not self._is_possible(match.entry.actions) or any_risky(match.entry.actions, self.home):
+            return decision
+        candidate = self._candidate(match.entry.actions, match.share, decision.language)
+        if not match.is_sure:
+            if decision.outcome == "clarify":
+                return decision
+            return replace(self._ask(decision, [candidate], "ambiguous"), stage="phrase", confidence=match.share)
+        because = reason_phrase(join(tuple(match.entry.words.split())), match.entry.learned_at, decision.language)
+        return replace(
+            decision,
+            outcome="act",
+            stage="phrase",
+            actions=match.entry.actions,
+            confidence=match.share,
+            candidates=(candidate,),
+            choices=(),
+            question=None,
+            reason=because,
+            reason_code="phrase",
+        )
+
+    def _observe_plainly(self, words: str) -> Observation:
+        return observe(words, home=self.home, index=self._plain_index)
+
+    def _fits_phrase(self, entry: MemoryEntry, observation: Observation) -> bool:
+        """Whether a wording is a phrase of the family's own, and what was said asks for nothing that it does not ask for."""
+        if entry.key not in self._own_phrases:
+            self._own_phrases[entry.key] = self._is_own_phrase(entry)
+        if not self._own_phrases[entry.key]:
+            return False
+        operation = self._sure_operation(observation)
+        taught = self._sure_operation(self._observe_plainly(entry.words)) if operation is not None else None
+        return taught is None or taught == operation
+
+    def _is_own_phrase(self, entry: MemoryEntry) -> bool:
+        """Whether the policy alone neither does nor offers what a correction says."""
+        meant = self._decide_words(tuple(entry.words.split()), Utterance(text=entry.words, area=entry.area, door="dry_run"))
+        known = self._sure_operation(self._observe_plainly(entry.words))
+        if known is not None and (meant.reason_code == "unknown_name" or self._asks_for(known, entry.actions)):
+            return False  # a command about something that is not known here: only its name may be learned
+        right = {action.key for action in entry.actions}
+        return all({action.key for action in one} != right for one in (meant.actions, *(choice.actions for choice in meant.choices)))
+
+    def _sure_operation(self, observation: Observation) -> tuple[str, str] | None:
+        """Return the operation, and its property, that an utterance surely asks for."""
+        frames = decode(self.policy.read(observation), observation.words)
+        if len(frames) != 1 or frames[0].mood not in ("command", "wish") or frames[0].operations[0][1] < SURE_OPERATION:
+            return None
+        return frames[0].operation, frames[0].property
+
+    @staticmethod
+    def _asks_for(asked: tuple[str, str], actions: Sequence[Action]) -> bool:
+        """Whether an operation is what some actions do, on whatever device."""
+        calls = [service_call(*asked, action.domain) for action in actions]
+        return all(call is not None and call[0] == action.service for call, action in zip(calls, actions, strict=True))
 
     def _decide_words(self, words: Sequence[str], utterance: Utterance, *, states: States | None = None) -> Decision:
         """Decide some words as if they alone had been said, by the names of the home alone."""

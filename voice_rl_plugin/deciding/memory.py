@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from voice_rl_plugin.deciding.aliases import Alias, Aliases
 from voice_rl_plugin.domain.action import Action
+from voice_rl_plugin.domain.decision import Decision
 from voice_rl_plugin.understanding.text import tokenise
 
 
@@ -40,11 +41,19 @@ def memory_words(text: str) -> str:
     return " ".join(token.text for token in tokenise(text) if token.text not in (",", "?"))
 
 
+def refusal_of(decision: Decision, *, at: float) -> MemoryEntry:
+    """Return what a bare no to a guess by an own phrase teaches: these words are not that phrase."""
+    said = decision.utterance
+    return MemoryEntry(words=memory_words(said.text), area=said.area, actions=(), decision_id=decision.id, learned_at=at)
+
+
 class Memory:
     """All entries, by key, and the aliases; the store keeps them on disk."""
 
     def __init__(self, entries: Iterable[MemoryEntry] = (), aliases: Iterable[Alias] = ()) -> None:
         self.aliases = Aliases(aliases)
+        self.changes = 0
+        """How often it has changed: what is made of it is made anew then."""
         self._entries = {entry.key: entry for entry in entries}
 
     def __len__(self) -> int:
@@ -74,7 +83,7 @@ class Memory:
         known = self._entries.get(entry.key)
         if known is not None and not known.is_contested and known.actions != entry.actions:
             entry = replace(entry, is_contested=True, rival=known.actions)
-        self._entries[entry.key] = entry
+        self.put_back(entry)
         return entry
 
     def taught_by(self, decision_id: str) -> MemoryEntry | None:
@@ -83,8 +92,10 @@ class Memory:
 
     def put_back(self, entry: MemoryEntry) -> None:
         """Write an entry as it is, whatever was known of its words."""
+        self.changes += 1
         self._entries[entry.key] = entry
 
     def forget(self, words: str, area: str | None) -> bool:
         """Drop an entry; return whether there was one."""
+        self.changes += 1
         return self._entries.pop((words, area), None) is not None

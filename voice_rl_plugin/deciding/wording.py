@@ -22,6 +22,7 @@ REASONS: dict[str, dict[str, str]] = {
         "sound": "I only found something that sounds alike.",
         "risky": "This always needs a yes.",
         "many": "This would change {count} devices at once.",
+        "phrase": "Because you told me on {date} what '{words}' means.",
         "contested": "I was corrected in two opposite ways on these words.",
         "value": "I could not make out the value.",
         "prohibition": "You told me not to.",
@@ -57,6 +58,7 @@ REASONS: dict[str, dict[str, str]] = {
         "sound": "我只找到读音相近的。",
         "risky": "这个操作每次都要您确认。",
         "many": "这会同时改变{count}个设备。",
+        "phrase": "因为您在{date}告诉过我“{words}”是什么意思。",
         "contested": "这句话您给过我两种相反的纠正。",
         "value": "我没听清数值。",
         "prohibition": "您说了不要这样做。",
@@ -207,11 +209,25 @@ def reason_alias(taught: Sequence[tuple[str, str]], at: float, language: str) ->
         at: when the last of them was taught, in Unix seconds.
         language: `en` or `zh`.
     """
-    day = datetime.fromtimestamp(at).astimezone()
     if language == "zh":
-        return reason("alias", language, date=f"{day.year}年{day.month}月{day.day}日", names="，".join(f"“{a}”就是{b}" for a, b in taught))
-    date = f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-    return reason("alias", language, date=date, names=" and ".join(f"'{a}' is the {b}" for a, b in taught))
+        return reason("alias", language, date=_day(at, language), names="，".join(f"“{a}”就是{b}" for a, b in taught))
+    return reason("alias", language, date=_day(at, language), names=" and ".join(f"'{a}' is the {b}" for a, b in taught))
+
+
+def reason_phrase(words: str, at: float, language: str) -> str:
+    """Return the reason of what was decided by a phrase that a correction has explained.
+
+    Args:
+        words: the phrase, as it was explained.
+        at: when, in Unix seconds.
+        language: `en` or `zh`.
+    """
+    return reason("phrase", language, date=_day(at, language), words=words)
+
+
+def _day(at: float, language: str) -> str:
+    day = datetime.fromtimestamp(at).astimezone()
+    return f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 _MONTHS = "January February March April May June July August September October November December".split()

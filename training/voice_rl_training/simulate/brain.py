@@ -12,7 +12,7 @@ from typing import Protocol
 
 from voice_rl_plugin.deciding.aliases import Alias
 from voice_rl_plugin.deciding.decider import Decider
-from voice_rl_plugin.deciding.memory import Memory, MemoryEntry, memory_words
+from voice_rl_plugin.deciding.memory import Memory, MemoryEntry, memory_words, refusal_of
 from voice_rl_plugin.deciding.safety import any_risky
 from voice_rl_plugin.deciding.turn import Heard, Turn
 from voice_rl_plugin.domain.action import Action
@@ -111,6 +111,8 @@ class Brain:
             self._remember(decision, right, at=feedback.given_at)
         elif is_explicit(feedback) and feedback.verdict != "yes" and right != decision.actions:
             self._forget_denied(decision)
+        if feedback.verdict in ("no", "undo") and right is None and is_explicit(feedback) and decision.stage == "phrase":
+            self.store.save_memory(self._memory.learn(refusal_of(decision, at=feedback.given_at)))
         if feedback.verdict == "no" and not feedback.correction and is_explicit(feedback):
             self._forget_names(decision)
 
