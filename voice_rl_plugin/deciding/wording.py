@@ -327,8 +327,7 @@ def _tell(action: Action, named: str, language: str) -> str:
 
 def _is_shared(entity: Entity, home: Home) -> bool:
     """Whether something else in the home answers to the name of an entity."""
-    name = entity.name.casefold()
-    return any(name in (other.name.casefold(), *map(str.casefold, other.aliases)) for other in home.exposed if other.id != entity.id)
+    return home.bearers.get(entity.name.casefold(), 0) > int(entity.exposed)
 
 
 def _amount(action: Action, language: str) -> str:

@@ -22,6 +22,7 @@ class Action:
     targets: tuple[str, ...] = ()
     """Sorted entity ids."""
     data: Mapping[str, Any] = field(default_factory=dict)
+    _key: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def domain(self) -> str:
@@ -41,7 +42,10 @@ class Action:
     @property
     def key(self) -> str:
         """Return the canonical text of this action: equal actions have equal keys."""
-        return json.dumps([self.service, sorted(self.targets), self.data], sort_keys=True, ensure_ascii=False)
+        if not self._key:  # asked for several times in one decision
+            text = json.dumps([self.service, sorted(self.targets), self.data], sort_keys=True, ensure_ascii=False)
+            object.__setattr__(self, "_key", text)
+        return self._key
 
     def to_payload(self) -> dict[str, Any]:
         """Return the JSON form of the topics: service, target, data."""

@@ -10,6 +10,7 @@ The mapping form is the one of `home.yaml` and of the retained topic `<prefix>/h
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -163,6 +164,11 @@ class Home:
         for entity in self.exposed:
             groups.setdefault(entity.area, []).append(entity)
         return {area: tuple(entities) for area, entities in groups.items()}
+
+    @cached_property
+    def bearers(self) -> Mapping[str, int]:
+        """Map names and aliases, in one case, to how many exposed entities answer to them."""
+        return Counter(name for e in self.exposed for name in {e.name.casefold(), *map(str.casefold, e.aliases)})
 
     @cached_property
     def initial_states(self) -> States:

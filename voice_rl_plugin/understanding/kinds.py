@@ -5,7 +5,7 @@ A kind names entities by domain; where some of them carry the kind in their devi
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from voice_rl_plugin.domain.home import Entity
 from voice_rl_plugin.understanding.text import is_han, words_of
@@ -123,12 +123,14 @@ def bears_kind(entity: Entity, kind: Kind) -> bool:
     """Whether an entity's device class or one of its names says that it is of this kind."""
     if entity.device_class and entity.device_class in kind.device_classes:
         return True
-    for name in (entity.name, *entity.aliases):
-        words = words_of(name)
-        for noun in (*kind.singular, *kind.plural, *kind.chinese):
-            if _contains(words, words_of(noun)):
-                return True
-    return False
+    return any(_says_kind(name, kind.name) for name in (entity.name, *entity.aliases))
+
+
+@lru_cache(maxsize=65536)
+def _says_kind(name: str, kind: str) -> bool:
+    words = words_of(name)
+    nouns = KIND_BY_NAME[kind]
+    return any(_contains(words, words_of(noun)) for noun in (*nouns.singular, *nouns.plural, *nouns.chinese))
 
 
 def _contains(words: tuple[str, ...], part: tuple[str, ...]) -> bool:

@@ -139,11 +139,13 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
     if excluded:
         targets = [replace(t, entities=tuple(e for e in t.entities if e.id not in excluded)) for t in targets]
         targets = [target for target in targets if target.entities]
-    shortened = [
+    return tuple(
         replace(t, entities=_without_group_members(t.entities), is_home_wide=home_wide, unmatched=t.unmatched + lost)
+        if home_wide or lost or len(t.entities) > 1
+        else t
         for t in targets[:MOST_TARGETS]
-    ]
-    return tuple(target for target in shortened if target.entities)
+        if t.entities
+    )
 
 
 _MEASURED = (
@@ -335,6 +337,7 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
     """Return per entity the best match inside a span, its score, and the tokens that it leaves unexplained."""
     best: dict[str, tuple[Match, float, int]] = {}
     heard: set[str] = set()
+    placing: set[int] | None = None
     length = span.end - span.start
     phrase = observation.words[span.start : span.end]
     kind = kind_of(phrase)
@@ -349,7 +352,9 @@ def _entity_matches(observation: Observation, span: Span) -> dict[str, tuple[Mat
             continue
         left = length - (end - start - outside)
         if left and form == "partial":
-            left -= _placed(observation, span, start, end)
+            if placing is None:
+                placing = _placing(observation, span)
+            left -= sum(not start <= i < end for i in placing)
         if left and noun and end <= behind - noun and form != "full":
             left = max(0, left - noun)  # "desk lamp" for the Desk Light: the noun explains itself
         score = _FORM_SCORE[form] * share
@@ -379,14 +384,13 @@ def _stand_in(phrase: Sequence[str]) -> int:
     return 0
 
 
-def _placed(observation: Observation, span: Span, start: int, end: int) -> int:
-    """Return how many tokens of a span outside a window name a room or a floor, or are words without weight."""
-    rooms = [m for m in observation.matches if m.thing != "entity" and m.form != "sound"]
-    return sum(
-        1
-        for i in range(span.start, span.end)
-        if not start <= i < end and (observation.words[i] in _WEIGHTLESS or any(m.start <= i < m.end for m in rooms))
-    )
+def _placing(observation: Observation, span: Span) -> set[int]:
+    """Return the tokens of a span that name a room or a floor, or are words without weight."""
+    placing = {i for i in range(span.start, span.end) if observation.words[i] in _WEIGHTLESS}
+    for match in observation.matches:
+        if match.thing != "entity" and match.form != "sound" and match.start < span.end and match.end > span.start:
+            placing.update(range(max(match.start, span.start), min(match.end, span.end)))
+    return placing
 
 
 def _excluded(observation: Observation, frame: Frame, situation: Situation) -> tuple[set[str], int]:
