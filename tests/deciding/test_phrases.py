@@ -49,7 +49,7 @@ def decide(language: str, text: str, *known: MemoryEntry, area: str = "living_ro
 @pytest.mark.parametrize(
     ("language", "taught", "said"),
     [
-        ("en", "gremlins in the attic window", "oh dear, gremlins in the attic window again"),
+        ("en", "gremlins in the rafters", "oh dear, gremlins in the rafters again"),
         ("en", "the walrus has landed", "everybody listen, the walrus has landed"),
         ("zh", "孙猴子收工", "好了孙猴子收工啦"),
         ("zh", "乌龟钻被窝", "小乌龟快钻被窝"),
@@ -78,9 +78,9 @@ def test_one_word_is_asked_about_until_it_was_explained_twice() -> None:
 @pytest.mark.parametrize(
     ("language", "taught", "said"),
     [
-        ("en", "gremlins in the attic window", "no gremlins in the attic window"),
-        ("en", "gremlins in the attic window", "gremlins in the attic window later"),
-        ("en", "gremlins in the attic window", "i read a story about gremlins at school"),
+        ("en", "gremlins in the rafters", "no gremlins in the rafters"),
+        ("en", "gremlins in the rafters", "gremlins in the rafters later"),
+        ("en", "gremlins in the rafters", "i read a story about gremlins at school"),
         ("en", "gremlins at the kitchen", "gremlins at the hallway"),
         ("zh", "孙猴子收工", "孙猴子别收工"),
         ("zh", "孙猴子收工", "昨天电视里演的是孙猴子大闹天宫"),

@@ -16,6 +16,7 @@ from voice_rl_plugin.deciding.previous import frame_before
 from voice_rl_plugin.deciding.refusals import (
     has_no_verb,
     has_several,
+    is_drowned,
     is_guess,
     is_tag_question,
     means_one_of_several,
@@ -66,6 +67,8 @@ ASKING_CERTAINTY = 0.25
 """A clause that is less likely than this a question is not answered as one."""
 SURE_OPERATION = 0.8
 """A value is asked for only where it is this likely that one is to be set."""
+HALF_UNDERSTOOD = 0.15
+"""From this likelihood on of what a correction says, its words were a command that was half understood, and no phrase."""
 SURE_MOOD = 0.8
 """A prohibition or a plan for later that is less likely than this may be a phrase of the family's own."""
 _OPEN_CODES = frozenset({"chat", "report", "bare", "unsure", "no_target", "unknown_name", "unable", "question", "not_switched_on"})
@@ -302,8 +305,7 @@ class Decider:
     def _is_own_phrase(self, entry: MemoryEntry) -> bool:
         """Whether the policy alone neither does nor offers what a correction says."""
         meant = self._decide_words(tuple(entry.words.split()), Utterance(text=entry.words, area=entry.area, door="dry_run"))
-        known = self._sure_operation(self._observe_plainly(entry.words))
-        if known is not None and (meant.reason_code == "unknown_name" or self._asks_for(known, entry.actions)):
+        if self._half_understands(self._observe_plainly(entry.words), entry.actions):
             return False  # a command about something that is not known here: only its name may be learned
         right = {action.key for action in entry.actions}
         return all({action.key for action in one} != right for one in (meant.actions, *(choice.actions for choice in meant.choices)))
@@ -315,11 +317,16 @@ class Decider:
             return None
         return frames[0].operation, frames[0].property
 
-    @staticmethod
-    def _asks_for(asked: tuple[str, str], actions: Sequence[Action]) -> bool:
-        """Whether an operation is what some actions do, on whatever device."""
-        calls = [service_call(*asked, action.domain) for action in actions]
-        return all(call is not None and call[0] == action.service for call, action in zip(calls, actions, strict=True))
+    def _half_understands(self, observation: Observation, actions: Sequence[Action]) -> bool:
+        """Whether an utterance asks for what some actions do, as far as the policy can tell, on whatever device."""
+        for frame in decode(self.policy.read(observation), observation.words):
+            for operation, p_operation in frame.operations:
+                for prop, p_property in frame.properties:
+                    calls = [service_call(operation, prop, action.domain) for action in actions]
+                    asks = all(call is not None and call[0] == action.service for call, action in zip(calls, actions, strict=True))
+                    if actions and asks and p_operation * p_property > HALF_UNDERSTOOD:
+                        return True
+        return False
 
     def _decide_words(self, words: Sequence[str], utterance: Utterance, *, states: States | None = None) -> Decision:
         """Decide some words as if they alone had been said, by the names of the home alone."""
@@ -601,6 +608,8 @@ class Decider:
         not_for_us = float(probabilities[-1])
         ranked = sorted(zip(clause.options, probabilities[:count].tolist(), strict=True), key=lambda pair: -pair[1])
         mood = frame.mood
+        if mood not in ("prohibition", "scheduled", "question", "feedback") and is_drowned(observation, clause.frame):
+            return _Verdict(outcome="clarify", code="drowned", options=tuple(ranked), not_for_us=not_for_us)
         if mood in _REFUSING_MOODS and frame.moods[mood] > REFUSING_CERTAINTY:
             return _Verdict(outcome="reject", code=mood, options=tuple(ranked), not_for_us=max(not_for_us, frame.moods[mood]))
         said = refusing_mood(observation.words, frame)

@@ -98,7 +98,7 @@ class Phrases:
 
     Args:
         entries: what was learned.
-        observe: how some words look in this home; names, rooms and values in a phrase must be the same.
+        observe: how some words look in this home; what names a device, a room or a value is a command, and no phrase.
     """
 
     def __init__(self, entries: Iterable[MemoryEntry], *, observe: Callable[[str], Observation]) -> None:
@@ -107,6 +107,12 @@ class Phrases:
         meanings: dict[tuple[str, ...], list[_Taught]] = {}
         for one in self._taught:
             meanings.setdefault(tuple(action.key for action in one.entry.actions), []).append(one)
+        held: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        for meaning, alike in meanings.items():
+            for unit in {unit for one in alike for unit in one.units}:
+                held.setdefault(unit, set()).add(meaning)
+        for one in self._taught:  # what stands in phrases of different meanings tells none of them: it is a name, or small talk
+            one.units = {unit: weight for unit, weight in one.units.items() if len(held[unit]) == 1}
         for alike in meanings.values():
             for one in alike:
                 one.siblings += [other for other in alike if other is not one and _in_common(one.units, other.units) >= LEAST_CORE]
@@ -131,7 +137,7 @@ class Phrases:
                 found.append((share, told, one))
         for share, told, one in sorted(found, key=lambda item: -item[0]):
             entry = one.entry
-            if not self._may_be(entry, words, observation) or not fits(entry):
+            if self._known(entry.words) or not self._may_be(entry, words, observation) or not fits(entry):
                 continue
             if not entry.actions:
                 return None  # the nearest of what was taught is to be refused
@@ -141,11 +147,11 @@ class Phrases:
         return None
 
     def _may_be(self, entry: MemoryEntry, words: Sequence[str], observation: Observation) -> bool:
-        """Whether nothing in an utterance makes it another request: a denial, a direction, another device, room or value."""
+        """Whether nothing in an utterance makes it another request: a denial, a direction, a device, a room or a value."""
         taught = set(entry.words.split())
         if any(word not in taught for word in words if word in _DENIALS or word in _DIRECTIONS):
             return False
-        return self._known(entry.words) == _home_words(observation)
+        return not _home_words(observation)
 
 
 def _in_common(units: Mapping[tuple[str, ...], float], others: Mapping[tuple[str, ...], float]) -> float:

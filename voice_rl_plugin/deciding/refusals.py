@@ -12,6 +12,7 @@ from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.resolve import Situation, rooms_of_sort
 from voice_rl_plugin.understanding.strange import is_plain
 
+_LIKELIER = 0.5
 KNOWN_PLACE_CERTAINTY = 0.8
 """A span that is a room with more than this certainty must be one of the home's."""
 _TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt it|didnt (?:i|we|you|he|she)) ?\??$")
@@ -31,6 +32,17 @@ _PAST_HAN = re.compile(
 _PAST_DAY = re.compile(r"\b(?:yesterday|last (?:night|week|weekend|month)|the other (?:day|night))\b(?! (?:s |light|lamp|level|setting))")
 _PAST_DAY_HAN = re.compile("昨天|昨晚|昨夜|昨儿|前天|前晚|前儿|上周|上礼拜|上个?星期|上个月")
 """A home knows what is, and does what is said; of what was it has no record."""
+_SOMEBODY = (
+    r"(?:he|she|they|someone|somebody|everybody|everyone|(?:our|my|your|his|her|their) \w+|the (?:kids?|boys?|girls?|baby|dog|cat|cleaner|neighbou?rs?)"
+    r"|mum|mom|mummy|dad|daddy|gran|grandma|grandpa|grandad|nan|nana)"
+)
+_OF_SOMEBODY = re.compile(
+    rf"^(?:and |but |well |oh |so |yeah |because )*{_SOMEBODY} (?:just |already |always |usually |often |never |only |even |once )*"
+    r"(?:turned|switched|left|put|dimmed|closed|opened|locked|unlocked|shut|drops|turns|switches|puts|leaves|shuts|closes|opens|locks|keeps|"
+    r"likes|says|said|told|asked|forgot|prefers|hates|loves)\b"
+)
+_OF_SOMEBODY_HAN = re.compile("^(?![我你您咱帮请把让叫给])[^,]{1,3}?(?:又|老|总|每次|天天)?(?:忘了?|忘记)[关开锁拉]")
+"""Somebody else did it, does it, or said so: nothing is asked for. What is to follow stands in a clause of its own."""
 _ONE_OF = re.compile(r"\bone of (?:the|my|our|those|these)\b")
 
 
@@ -47,11 +59,26 @@ def refusing_mood(words: Sequence[str], frame: Frame) -> str | None:
         return "prohibition"
     if frame.property == "scene" and _FORBIDS_SCENE.match(spaced):
         return "prohibition"
+    if frame.operation not in ("handover", "same") and (_OF_SOMEBODY.search(spaced) or _OF_SOMEBODY_HAN.search(joined)):
+        return "report"
     if frame.operation not in ("handover", "same") and (_PAST_DAY.search(spaced) or _PAST_DAY_HAN.search(joined)):
         return "report"
     if frame.operation not in ("query", "same") and (_PAST.match(spaced) or _PAST_HAN.match(joined)):
         return "report"
     return None
+
+
+_NOISE_HAN = re.compile("嘶嘶|滋滋|呲呲|沙沙|咝咝|刺啦|滋啦|呲啦|嗞嗞")
+_NOISES = frozenset("hmph mmm mm hmm shh bzzt brrr grr tsk psst pfft".split())
+
+
+def is_drowned(observation: Observation, frame: Frame) -> bool:
+    """Whether a part of a command was lost in noise, so that it must be said again: "turn off the mmm lamp", 调到百分之嘶嘶嘶."""
+    words = observation.words[frame.start : frame.end]
+    is_noisy = _NOISE_HAN.search("".join(words)) is not None or any(
+        word in _NOISES and frame.start + place + 1 < frame.end for place, word in enumerate(words)
+    )
+    return is_noisy and bool(frame.spans_of("NAME", "CLASS", "VALUE")) and frame.operation != "none" and frame.operations[0][1] > _LIKELIER
 
 
 def means_one_of_several(words: Sequence[str], frame: Frame) -> bool:

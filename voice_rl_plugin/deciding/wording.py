@@ -25,6 +25,7 @@ REASONS: dict[str, dict[str, str]] = {
         "phrase": "Because you told me on {date} what '{words}' means.",
         "contested": "I was corrected in two opposite ways on these words.",
         "value": "I could not make out the value.",
+        "drowned": "I did not hear all of that.",
         "prohibition": "You told me not to.",
         "report": "You told me about something; you did not ask for anything.",
         "scheduled": "I can't do that later yet.",
@@ -61,6 +62,7 @@ REASONS: dict[str, dict[str, str]] = {
         "phrase": "因为您在{date}告诉过我“{words}”是什么意思。",
         "contested": "这句话您给过我两种相反的纠正。",
         "value": "我没听清数值。",
+        "drowned": "有一部分我没听清。",
         "prohibition": "您说了不要这样做。",
         "report": "您是在说一件事，没有让我做什么。",
         "scheduled": "我还不会定时执行。",
@@ -371,6 +373,8 @@ def open_question(code: str, language: str) -> str:
     """Return a question that offers nothing, for when only the wish to act was understood."""
     if code in OPEN_QUESTIONS[language]:
         return OPEN_QUESTIONS[language][code]
+    if code == "drowned":
+        return "有一部分没听清，请再说一遍好吗？" if language == "zh" else "I did not hear all of that, what was it?"
     if code == "value":
         return "要调到多少？" if language == "zh" else "To what value?"
     return "您是指哪一个？" if language == "zh" else "Which one do you mean?"

@@ -151,7 +151,8 @@ def _is_denied(words: Sequence[str], span: Span, frame: Frame) -> bool:
     """Whether a colour is the one not to take, where another is named: 不要红的，要紫的; "not red, purple"."""
     if len(frame.spans_of("COLOR", "WHITE")) < 2:
         return False
-    return bool({"not", "no", "不", "别"} & set(words[max(frame.start, span.start - 2) : span.start]))
+    before, behind = words[max(frame.start, span.start - 2) : span.start], words[span.end : min(frame.end, span.end + 2)]
+    return bool({"not", "no", "不", "别"} & set(before)) or "不" in behind  # 红的不好看，换蓝的
 
 
 def _is_absolute(words: Sequence[str], span: Span) -> bool:

@@ -7,7 +7,7 @@ from voice_rl_plugin.domain.frame import Frame
 
 _ENGLISH = re.compile(
     r"\b(?:at|by|around|until|till) (?:noon|midnight|dawn|dusk|sunset|sunrise)\b"
-    r"|\b(?:oclock|tomorrow|tonight|later on)\b"
+    r"|\b(?:oclock|tomorrow|tonight|later on|next (?:week|weekend|month|year))\b"
     r"|\bon (?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:quarter|half) (?:to|past) (?:\d{1,2}|[a-z]+)\b"
     r"|\bafter (?:the|my|our|this) \w+(?: \w+)?$"
     r"|\b(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) (?:am|pm|a m|p m|oclock)\b"
@@ -15,7 +15,7 @@ _ENGLISH = re.compile(
 )
 _HAN = re.compile(
     r"(?:[二三四五六七八九十两]|十[一二]|\d{1,2})点(?:钟|半|整)|(?:早上|上午|中午|下午|晚上|凌晨|今晚|明早|明晚)[一二三四五六七八九十两\d]+点"
-    r"|(?:分钟|小时|钟头|秒钟?)(?:之后|以后|后)|明天|后天|(?:之后|以后|完)再?(?:把|将|给我|帮我|开|关|打开)|等.{1,10}再|(?:满|完|好|到|来|走|睡着)了就(?:把|将|给|帮|开|关)|明早|明晚|待会儿?再|等会儿?再|过会儿?再|稍后再?|晚点儿?再"
+    r"|(?:分钟|小时|钟头|秒钟?)(?:之后|以后|后)|明天|后天|下个?(?:周|礼拜|星期|月)|(?:之后|以后|完)再?(?:把|将|给我|帮我|开|关|打开)|等.{1,10}再|(?:满|完|好|到|来|走|睡着)了就(?:把|将|给|帮|开|关)|明早|明晚|待会儿?再|等会儿?再|过会儿?再|稍后再?|晚点儿?再"
 )
 
 

@@ -30,7 +30,7 @@ _JOINTS = frozenset({"的", "and", "of", "in", "for", "s", ",", "on", "at", "by"
 COMMANDING = frozenset(
     "on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split()
 ) | set(
-    "了我不一的别要把来上下着再到就是好没个得给你停都在去那这放让请帮开关拉调打扫锁看说有起回还太他用先呢吧吗啦呀嘛会也往跟里全又从将叫使被对向管换设定成为掉灭合闭启动播"
+    "了我不一的别要把来上下着再到就是好没个得给你停都在去那这放让请帮开关拉调打扫锁看说有起回还太他用先呢吧吗啦呀嘛会也往跟里全又从将叫使被对向管换设定成为掉灭合闭启动播除"
 )
 """Words that carry the command; a name that only sounds alike never swallows them."""
 _MUTE = _ARTICLES | _JOINTS

@@ -8,7 +8,7 @@ Precedence among equal names: the spoken area, the speaker's area, the speaker's
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from voice_rl_plugin.domain.action import Action
@@ -137,7 +137,7 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
     else:
         targets = _combine([_alternatives(u, observation, situation, prop, home_wide=home_wide) for u in units])
     if excluded:
-        targets = [replace(t, entities=tuple(e for e in t.entities if e.id not in excluded)) for t in targets]
+        targets = [replace(t, entities=_without(t.entities, excluded, situation.home)) for t in targets]
         targets = [target for target in targets if target.entities]
     return tuple(
         replace(t, entities=_without_group_members(t.entities), is_home_wide=home_wide, unmatched=t.unmatched + lost)
@@ -146,6 +146,15 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
         for t in targets[:MOST_TARGETS]
         if t.entities
     )
+
+
+def _without(entities: Sequence[Entity], excluded: Collection[str], home: Home) -> tuple[Entity, ...]:
+    """Return some entities without those left out; a group that holds one of them stands for its other members."""
+    kept: dict[str, Entity] = {}
+    for entity in entities:
+        members = [home.entity_by_id[m] for m in entity.members if m in home.entity_by_id] if excluded & set(entity.members) else [entity]
+        kept |= {e.id: e for e in members if e.id not in excluded}
+    return tuple(kept.values())
 
 
 _MEASURED = (

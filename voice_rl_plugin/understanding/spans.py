@@ -12,7 +12,7 @@ from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
 from voice_rl_plugin.understanding.features import Observation
 from voice_rl_plugin.understanding.kinds import LONGEST_NOUN, noun_kinds
 from voice_rl_plugin.understanding.names import CLEAR_SOUND, COMMANDING, Match
-from voice_rl_plugin.understanding.strange import is_plain
+from voice_rl_plugin.understanding.strange import is_plain, rarity
 from voice_rl_plugin.understanding.text import is_han, words_of
 
 SURE_SOUND = 0.84
@@ -41,6 +41,7 @@ def mend(observation: Observation, frame: Frame) -> Frame:
     spans = _with_whole_names(observation, spans, frame)
     spans = _with_unseen_names(observation, spans, frame)
     spans = _with_whole_nouns(observation.words, spans)
+    spans = _with_their_beginnings(observation, spans, frame)
     spans = _with_their_owners(observation, spans, frame)
     spans = _with_their_measures(observation.words, spans, frame)
     spans = _with_their_digits(observation.words, spans, frame)
@@ -54,7 +55,7 @@ def mend(observation: Observation, frame: Frame) -> Frame:
 _LOOSE_BEFORE = frozenset(
     "damn bloody stupid flipping flaming freaking blasted wretched silly darn dratted 的 边 那 这 个 盏 台 破 死 臭 烂 鬼".split()
 )
-_LOOSE_BEHIND = frozenset("扫 一 开 关 去 给 到 调 来 先 快 也 都 全 就 再 拖".split())
+_LOOSE_BEHIND = frozenset("扫 一 开 关 去 给 到 调 来 先 快 也 都 全 就 再 拖 除".split())
 
 
 def _without_loose_ends(observation: Observation, frame: Frame) -> list[Span]:
@@ -302,6 +303,27 @@ def _with_their_owners(observation: Observation, spans: list[Span], frame: Frame
         return word.isascii() and word.isalpha() and word.endswith("s") and (word[:-1] in _PEOPLE or (len(word) > 3 and not is_plain(word)))
 
     return [replace(s, tag="NAME", start=s.start - 1) if is_owned(s) else s for s in spans]
+
+
+_QUALIFYING = frozenset("小大老新左右东西南北前后内外")
+
+
+def _with_their_beginnings(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
+    """Widen a Chinese name that is not whole by the character before it that nothing explains: 小|宝空调 is not the 大宝空调."""
+    words = observation.words
+    whole = {(m.start, m.end) for m in observation.matches if m.form in ("full", "stripped")}
+    known = {i for m in observation.matches if m.form != "sound" for i in range(m.start, m.end)}
+    taken = {i for span in spans for i in range(span.start, span.end)}
+
+    def is_cut(span: Span) -> bool:
+        before = span.start - 1
+        if span.tag != "NAME" or before < frame.start or (span.start, span.end) in whole or words[span.start : span.end] in noun_kinds():
+            return False
+        word = words[before]
+        is_free = before not in known and before not in taken and word not in COMMANDING
+        return is_free and is_han(word) and is_han(words[span.start]) and (word in _QUALIFYING or rarity(word) > 0)
+
+    return [replace(s, start=s.start - 1) if is_cut(s) else s for s in spans]
 
 
 _MEASURES = frozenset("盏个台扇把只颗根道片条串幅面层支")
