@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.scripted import clause, frame_of
-from voice_rl_plugin.deciding.refusals import means_one_of_several, refusing_mood
+from tests.scripted import clause, frame_of, observed
+from tests.understanding.homes import FLAT, HOUSE
+from voice_rl_plugin.deciding.refusals import is_drowned, means_one_of_several, refusing_mood
+from voice_rl_plugin.domain.home import Home
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,38 @@ def test_one_of_several_is_not_all_of_them() -> None:
     """Which one is a question."""
     assert means_one_of_several((one := clause("one of the [pendants:CLASS] buzzes turn it off", "turn_off")).words, frame_of(one))
     assert not means_one_of_several((one := clause("turn off the [pendants:CLASS]", "turn_off")).words, frame_of(one))
+
+
+@pytest.mark.parametrize(
+    ("text", "operation", "prop", "mood"),
+    [
+        ("did anybody close the [gate:NAME] yesterday", "query", "state", "report"),
+        ("昨晚[大门:NAME]是不是没关", "query", "state", "report"),
+        ("my sister switched the [lamp:NAME] on", "turn_on", "power", "report"),
+        ("he usually shuts the [blinds:CLASS]", "close", "position", "report"),
+        ("阿强又忘了关[灯:CLASS]", "turn_off", "power", "report"),
+        ("我忘了关[灯:CLASS]", "turn_off", "power", None),
+        ("our [lamp:NAME] off", "turn_off", "power", None),
+    ],
+)
+def test_what_was_and_what_others_do_is_told_not_asked(text: str, operation: str, prop: str, mood: str | None) -> None:
+    """A home has no record of yesterday, and does not do what somebody else did."""
+    one = clause(text, operation, prop)
+
+    assert refusing_mood(one.words, frame_of(one)) == mood
+
+
+@pytest.mark.parametrize(
+    ("text", "home", "is_lost"),
+    [
+        ("turn off the mmm [lamp:CLASS]", HOUSE, True),
+        ("turn off the [lamp:CLASS] mm", HOUSE, False),
+        ("[台灯:NAME]调到百分之嘶嘶嘶", FLAT, True),
+        ("[台灯:NAME]关了", FLAT, False),
+    ],
+)
+def test_what_was_lost_in_noise_is_asked_for_again(text: str, home: Home, is_lost: bool) -> None:
+    """A murmur behind the command is none of its words."""
+    one = clause(text, "turn_off")
+
+    assert is_drowned(observed(one, home), frame_of(one)) == is_lost

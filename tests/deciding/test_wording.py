@@ -29,6 +29,7 @@ VALUES = {
     "text": "It is on.",
     "date": "24 November 2026",
     "names": "'the beast' is the Soundbar",
+    "words": "it's film o'clock",
 }
 
 

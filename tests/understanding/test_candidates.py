@@ -222,3 +222,36 @@ def test_candidates_are_executable_and_finite(text: str, operation: str, prop: s
             assert all(HOUSE.entity_by_id[t].exposed for t in action.targets)
             if action.is_dispatched and operation != "same":
                 assert all(is_able(HOUSE.entity_by_id[t], action.service, action.data) for t in action.targets)
+
+
+def test_the_colour_that_is_denied_is_not_taken() -> None:
+    """不要红的，要紫的 and 红的不好看，换蓝的 mean the other one."""
+    assert first(clause("不要[红:COLOR]的要[紫:COLOR]的[台灯:NAME]", "set", "color"), language="zh", area="study") == [
+        "light.turn_on light.desk_study color_name=purple"
+    ]
+    assert first(clause("[台灯:NAME][红:COLOR]的不好看换[蓝:COLOR]的", "set", "color"), language="zh", area="study") == [
+        "light.turn_on light.desk_study color_name=blue"
+    ]
+
+
+def test_a_wish_for_light_turns_on_a_lamp_that_cannot_be_dimmed() -> None:
+    """A command to make it brighter is one that it cannot do."""
+    home = Home.from_mapping({"language": "en", "entities": [{"id": "light.tube", "name": "Tube", "abilities": ["on_off"]}]})
+
+    def lines(mood: str) -> list[str]:
+        one = clause("the [tube:NAME], i see nothing", "raise", "brightness", mood=mood)
+        found = clause_options(observed(one, home), frame_of(one), Situation(home=home, index=NameIndex(home))).options
+        return [action.to_line() for option in found for action in option.actions]
+
+    assert lines("wish") == ["light.turn_on light.tube"]
+    assert lines("command") == []
+
+
+def test_the_same_again_on_another_kind_of_device() -> None:
+    """In "the lamp on, and the radio too", switching is the same for both; a brightness is not."""
+    done = (parse_action("light.turn_on light.counter"),)
+    dimmed = (parse_action("light.turn_on light.counter brightness_pct=20"),)
+    one = clause("and the [radio:NAME] too", "same", "any")
+
+    assert first(one, area="kitchen", previous=done) == ["media_player.turn_on media_player.radio"]
+    assert first(one, area="kitchen", previous=dimmed) == []

@@ -118,3 +118,30 @@ def test_a_number_is_never_heard_as_another() -> None:
     matches = NameIndex(HOUSE).find(words_of("bedside lamp 3"))
 
     assert not [m for m in matches if m.form == "sound" and m.end == 3]
+
+
+def test_long_names_are_heard_too() -> None:
+    """Four Chinese syllables and more are looked up by sound, and so is a name whose last word was heard rightly."""
+    home = Home.from_mapping(
+        {
+            "language": "zh",
+            "areas": [{"id": "a", "name": "餐厅"}],
+            "entities": [
+                {"id": "light.table", "name": "饭桌吊灯", "area": "a"},
+                {"id": "light.island", "name": "岛台灯", "area": "a"},
+                {"id": "light.desk", "name": "台灯", "area": "a"},
+            ],
+        }
+    )
+    index = NameIndex(home)
+
+    assert ("light.table", "sound") in {(m.id, m.form) for m in index.find(words_of("饭桌掉灯打开"))}
+    assert ("light.island", "sound") in {(m.id, m.form) for m in index.find(words_of("导台灯打开"))}
+    assert not any(m.form == "sound" for m in index.find(words_of("关台灯")))
+
+
+def test_a_chinese_owner_may_stand_apart() -> None:
+    """小芹床头灯 is also 小芹的床头灯."""
+    home = Home.from_mapping({"language": "zh", "entities": [{"id": "light.a", "name": "小芹床头灯"}]})
+
+    assert ("light.a", "full") in {(m.id, m.form) for m in NameIndex(home).find(words_of("小芹的床头灯"))}

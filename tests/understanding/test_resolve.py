@@ -378,3 +378,61 @@ def test_an_exception_that_is_nothing_here_is_unmatched() -> None:
     (found, *_) = targets("all the [lights:CLASS] except the [cellar:EXCEPT_AREA]", area="study")
 
     assert found.unmatched == 1
+
+
+# -- owners, pairs, groups less one of them, what was spoken of
+
+
+def _flat(*entities: dict[str, object]) -> Home:
+    areas = [
+        {"id": "east", "name": "东屋"},
+        {"id": "west", "name": "西屋"},
+        {"id": "niu", "name": "妞妞的房间"},
+        {"id": "hall", "name": "门厅"},
+    ]
+    return Home.from_mapping({"language": "zh", "areas": areas, "entities": list(entities)})
+
+
+CEILINGS = _flat(
+    {"id": "light.east", "name": "吸顶灯", "area": "east"},
+    {"id": "light.west", "name": "吸顶灯", "area": "west"},
+    {"id": "light.left", "name": "大伟床头灯", "area": "west"},
+    {"id": "light.right", "name": "小芹床头灯", "area": "west"},
+    {"id": "light.moon", "name": "月亮灯", "area": "niu"},
+)
+
+
+def test_one_name_in_two_rooms_asks() -> None:
+    """In Chinese too, a name that is elsewhere twice is not both."""
+    assert rivals("[吸顶灯:NAME]关了", area="hall", home=CEILINGS) == {"light.east", "light.west"}
+    assert best("[吸顶灯:NAME]关了", area="east", home=CEILINGS) == {"light.east"}
+
+
+def test_also_there_means_what_bears_the_same_name() -> None:
+    """After 东屋的吸顶灯, 西屋的也关 is the one ceiling lamp and not the bedside lamps."""
+    done = (parse_action("light.turn_off light.east"),)
+
+    assert best("[西屋:AREA]的也关", home=CEILINGS, previous=done) == {"light.west"}
+
+
+def test_two_are_asked_for_and_two_fit() -> None:
+    """两 and 俩 with a part of two names are those two, with more certainty than a part alone."""
+    (found, *_) = targets("[西屋:AREA][俩:QUANTIFIER][床头灯:NAME]关了", home=CEILINGS)
+
+    assert {e.id for e in found.entities} == {"light.left", "light.right"}
+    assert found.score >= 0.85
+
+
+def test_a_room_may_be_called_by_its_owner() -> None:
+    """妞妞那盏灯 is in 妞妞的房间."""
+    assert best("[妞妞:NAME]那盏[灯:CLASS]关了", home=CEILINGS) == {"light.moon"}
+
+
+def test_a_group_less_one_of_its_members() -> None:
+    """工业吊灯除了二号 are the others of the group."""
+    home = _flat(
+        *({"id": f"light.f{n}", "name": f"工业吊灯{n}号", "area": "hall"} for n in (1, 2, 3)),
+        {"id": "light.set", "name": "工业吊灯", "area": "hall", "members": ["light.f1", "light.f2", "light.f3"]},
+    )
+
+    assert best("[工业吊灯:NAME]除了[2号:EXCEPT_NAME]全打开", home=home, operation="turn_on") == {"light.f1", "light.f3"}

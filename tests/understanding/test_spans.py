@@ -100,3 +100,25 @@ def test_a_message_has_no_holes() -> None:
     one = clause("text [mum:CONTACT] [see:CONTENT] you [tomorrow:TIME] [then:CONTENT]", "handover", "message")
 
     assert [(s.tag, s.start, s.end) for s in mend(observed(one, HOUSE), frame_of(one)).spans] == [("CONTACT", 1, 2), ("CONTENT", 2, 6)]
+
+
+def test_loose_ends_belong_to_the_sentence() -> None:
+    """What stands beside a known name and is no part of it is cut off: a swear word, 的, a verb."""
+    assert mended("turn on the [bloody chandelier:NAME]") == [("NAME", "chandelier")]
+    assert mended("把[的台灯:NAME]关了", language="zh") == [("NAME", "台灯")]
+    assert mended("让[台灯开:NAME]着", language="zh") == [("NAME", "台灯")]
+
+
+def test_a_name_that_was_cut_begins_where_nothing_else_explains_it() -> None:
+    """小|黑台灯 is no 台灯 that the home knows by another name."""
+    assert mended("把小[黑台灯:NAME]关了", language="zh") == [("NAME", "小黑台灯")]
+
+
+def test_a_clear_sound_is_more_than_the_name_inside_it() -> None:
+    """In speech, a whole name heard alike wins against a noun at its end, and swallows what lies between its parts."""
+    assert mended("turn on the [chand:NAME] a [leer:NAME]") == [("NAME", "chand a leer")]
+
+
+def test_a_stand_in_holds_its_measure_word() -> None:
+    """那幅 stands for what was spoken of, whole."""
+    assert mended("把[西边那:NAME]幅拉开", language="zh", operation="open") == [("NAME", "西边那幅")]

@@ -8,7 +8,8 @@ Precedence among equal names: the spoken area, the speaker's area, the speaker's
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from voice_rl_plugin.domain.action import Action
@@ -148,7 +149,7 @@ def resolve(observation: Observation, frame: Frame, situation: Situation, *, pro
     )
 
 
-def _without(entities: Sequence[Entity], excluded: Collection[str], home: Home) -> tuple[Entity, ...]:
+def _without(entities: Sequence[Entity], excluded: AbstractSet[str], home: Home) -> tuple[Entity, ...]:
     """Return some entities without those left out; a group that holds one of them stands for its other members."""
     kept: dict[str, Entity] = {}
     for entity in entities:
