@@ -1,5 +1,6 @@
 """The entities that a clause means, after the conventions of DESIGN.md."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -383,7 +384,7 @@ def test_an_exception_that_is_nothing_here_is_unmatched() -> None:
 # -- owners, pairs, groups less one of them, what was spoken of
 
 
-def _flat(*entities: dict[str, object]) -> Home:
+def _flat(*entities: Mapping[str, object]) -> Home:
     areas = [
         {"id": "east", "name": "东屋"},
         {"id": "west", "name": "西屋"},

@@ -334,7 +334,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _add_households(commands: Any) -> None:
-    from voice_rl_training.simulate_commands import add_measure_learning, add_simulate
+    from voice_rl_training.simulate_commands import add_measure_learning, add_measure_poisoning, add_simulate
 
     simulate = _command(
         commands,
@@ -352,6 +352,14 @@ def _add_households(commands: Any) -> None:
         example="voice-rl-train measure-learning --households 10 --seeds 5 --checkpoints 50,200,1000 --human data/ --processes 8",
     )
     add_measure_learning(measure)
+    poisoning = _command(
+        commands,
+        "measure-poisoning",
+        "let simulated households lie, retrain on what they say, and see what the gate lets through",
+        run=_measure_poisoning,
+        example="voice-rl-train measure-poisoning --households 10 --lies 0.4 --processes 4 --out docs/learning_poisoned.md",
+    )
+    add_measure_poisoning(poisoning)
 
 
 def _simulate(args: argparse.Namespace) -> int:
@@ -370,6 +378,16 @@ def _measure_learning(args: argparse.Namespace) -> int:
     bar = Bar()
     try:
         return run_measure_learning(args, bar)
+    finally:
+        bar.close()
+
+
+def _measure_poisoning(args: argparse.Namespace) -> int:
+    from voice_rl_training.simulate_commands import run_measure_poisoning
+
+    bar = Bar()
+    try:
+        return run_measure_poisoning(args, bar)
     finally:
         bar.close()
 

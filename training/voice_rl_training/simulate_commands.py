@@ -1,4 +1,4 @@
-"""The commands `simulate` and `measure-learning` of `voice-rl-train`."""
+"""The commands `simulate`, `measure-learning` and `measure-poisoning` of `voice-rl-train`."""
 
 import argparse
 import sys
@@ -151,4 +151,59 @@ def run_measure_learning(args: argparse.Namespace, progress: Progress) -> int:
     page = to_markdown(lines, plan, command=command, date=time.strftime("%Y-%m-%d"), picture=f"pictures/{picture.name}")
     args.out.write_text(page, encoding="utf-8")
     sys.stdout.write(f"{args.out}, {picture}: {time.monotonic() - begun:.0f} s\n")
+    return 0
+
+
+def add_measure_poisoning(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `measure-poisoning`."""
+    parser.add_argument("--languages", metavar="NAMES", default="en,zh", help="en, zh or both (default: %(default)s)")
+    parser.add_argument("--households", metavar="N", type=int, default=10, help="homes, each lied to in every way (default: %(default)s)")
+    parser.add_argument("--poisons", metavar="NAMES", default="lies,targeted,honest", help="ways to lie (default: %(default)s)")
+    parser.add_argument("--interactions", metavar="N", type=int, default=600, help="sentences in each (default: %(default)s)")
+    parser.add_argument("--lies", metavar="SHARE", type=float, default=0.4, help="reactions that are false (default: %(default)s)")
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="how challengers are made; the shipped home.yaml when missing")
+    parser.add_argument(
+        "--model", metavar="DIR", type=Path, default=BASE_FOLDER, help="the model to start from (default: the shipped base)"
+    )
+    parser.add_argument(
+        "--work", metavar="DIR", type=Path, default=Path("build/poisoning"), help="what was measured so far (default: %(default)s)"
+    )
+    parser.add_argument("--processes", metavar="N", type=int, default=1, help="households at once (default: %(default)s)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path("docs/learning_poisoned.md"), help="the page (default: %(default)s)"
+    )
+
+
+def run_measure_poisoning(args: argparse.Namespace, progress: Progress) -> int:
+    """Retrain on the logs of households that lie, and write what the gate made of it."""
+    from voice_rl_plugin.errors import ConfigError  # noqa: PLC0415
+    from voice_rl_training.measure_poisoning import PoisonPlan, is_harmful, measure, to_markdown  # noqa: PLC0415
+    from voice_rl_training.recipe import RECIPES, load_finetune_recipe  # noqa: PLC0415
+    from voice_rl_training.simulate.banks import LANGUAGES  # noqa: PLC0415
+
+    languages = tuple(name.strip() for name in args.languages.split(",") if name.strip())
+    if not languages or not set(languages) <= set(LANGUAGES):
+        raise ConfigError(f"--languages: expected some of {', '.join(LANGUAGES)}, got {args.languages!r}")
+    if args.processes < 1:
+        raise ConfigError(f"--processes: expected at least 1, got {args.processes}")
+    plan = PoisonPlan(
+        languages=languages,
+        households=args.households,
+        poisons=tuple(name.strip() for name in args.poisons.split(",") if name.strip()),
+        interactions=args.interactions,
+        lies=args.lies,
+        base=args.model,
+        recipe=load_finetune_recipe(args.recipe or RECIPES / "home.yaml"),
+    )
+    begun = time.monotonic()
+    lines = measure(plan, work=args.work, processes=args.processes, progress=progress)
+    command = (
+        f"voice-rl-train measure-poisoning --languages {','.join(languages)} --households {plan.households} --poisons {','.join(plan.poisons)} "
+        f"--interactions {plan.interactions} --lies {plan.lies:g}"
+    )
+    args.out.write_text(to_markdown(lines, plan, command=command, date=time.strftime("%Y-%m-%d")), encoding="utf-8")
+    passed = sum(line["passed"] and is_harmful(line) for line in lines if line["poison"] != "honest")
+    lied = sum(line["poison"] != "honest" for line in lines)
+    sys.stdout.write(f"{passed} of {lied} poisoned retrainings were harmful and passed the gate\n")
+    sys.stdout.write(f"{args.out}: {time.monotonic() - begun:.0f} s\n")
     return 0
