@@ -656,6 +656,8 @@ class Decider:
             choice = Choice(outcome="reject", value=choice.value)
         if choice.outcome == "act" and has_several(ranked[0][0]) and means_one_of_several(observation.words, frame):
             choice = Choice(outcome="clarify", value=choice.value, asked=1)
+        if choice.outcome == "act" and _leaves_out_a_name(ranked[0][0], clause.frame):
+            choice = Choice(outcome="clarify", value=choice.value, asked=1)
         code = "confident"
         if choice.outcome == "clarify":
             best = ranked[0][0]
@@ -885,6 +887,14 @@ def _lacks_value(clause: ClauseOptions) -> bool:
     return not frame.spans_of("VALUE", "DELTA", "COLOR", "WHITE", "MODE") and (
         frame.operation == "set" and frame.operations[0][1] > SURE_OPERATION and bool(frame.spans_of("NAME", "CLASS")) and clause.is_unable
     )
+
+
+def _leaves_out_a_name(option: Option, frame: Frame) -> bool:
+    """Whether several devices were named, and one of them is not able to do what would be done with the others."""
+    if option.target is None or len(frame.spans_of("NAME", "CLASS")) < 2 or option.operation in ("query", "same"):
+        return False
+    done = {target for action in option.actions for target in action.targets}
+    return any(entity.id not in done for entity in option.target.entities)
 
 
 def _nothing_code(clause: ClauseOptions) -> str:

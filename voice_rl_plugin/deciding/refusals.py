@@ -41,6 +41,9 @@ _OF_SOMEBODY = re.compile(
     r"(?:turned|switched|left|put|dimmed|closed|opened|locked|unlocked|shut|drops|turns|switches|puts|leaves|shuts|closes|opens|locks|keeps|"
     r"likes|says|said|told|asked|forgot|prefers|hates|loves)\b"
 )
+_OF_A_NAME = re.compile(
+    r"^(?:and |but |well |oh |so |yeah |because )*([a-z]+) (?:asked|says|said|told|used to|wants to know|always|usually|never|often|keeps|once) "
+)
 _OF_SOMEBODY_HAN = re.compile("^(?![我你您咱帮请把让叫给])[^,]{1,3}?(?:又|老|总|每次|天天)?(?:忘了?|忘记)[关开锁拉]")
 """Somebody else did it, does it, or said so: nothing is asked for. What is to follow stands in a clause of its own."""
 _ONE_OF = re.compile(r"\bone of (?:the|my|our|those|these)\b")
@@ -59,8 +62,10 @@ def refusing_mood(words: Sequence[str], frame: Frame) -> str | None:
         return "prohibition"
     if frame.property == "scene" and _FORBIDS_SCENE.match(spaced):
         return "prohibition"
-    if frame.operation not in ("handover", "same") and (_OF_SOMEBODY.search(spaced) or _OF_SOMEBODY_HAN.search(joined)):
-        return "report"
+    if frame.operation not in ("handover", "same"):
+        named = _OF_A_NAME.match(spaced)
+        if _OF_SOMEBODY.search(spaced) or _OF_SOMEBODY_HAN.search(joined) or (named is not None and not is_plain(named[1])):
+            return "report"
     if frame.operation not in ("handover", "same") and (_PAST_DAY.search(spaced) or _PAST_DAY_HAN.search(joined)):
         return "report"
     if frame.operation not in ("query", "same") and (_PAST.match(spaced) or _PAST_HAN.match(joined)):

@@ -91,7 +91,7 @@ def decode(logits: Logits, words: Sequence[str] = ()) -> tuple[Frame, ...]:
     clauses = logits.clauses.tolist()
     starts = [0, *(i for i in range(1, count) if clauses[i] > CLAUSE_LOGIT and not _is_inside_exception(words, i)), count]
     if not _CONNECTORS.isdisjoint(words):
-        starts = _cut_where_sides_differ(starts, logits, words, [tag in _HEADS for tag in best])
+        starts = _cut_where_sides_differ(starts, logits, words, [tag in _HEADS for tag in best], [tag in _AMOUNTS for tag in best])
     frames = []
     for start, end in pairwise(starts):
         share = clause_share(logits.weights, start, end)
@@ -124,22 +124,30 @@ _SURE_SIDE = 0.6
 
 
 _HEADS = frozenset({TAGS.index("NAME"), TAGS.index("CLASS")})
+_AMOUNTS = frozenset(TAGS.index(tag) for tag in ("VALUE", "DELTA", "COLOR", "WHITE", "MODE"))
 
 
-def _cut_where_sides_differ(starts: list[int], logits: Logits, words: Sequence[str], heads: Sequence[bool]) -> list[int]:
-    """Return the starts with those added where the operation before a connector is surely another than after it.
+def _cut_where_sides_differ(
+    starts: list[int], logits: Logits, words: Sequence[str], heads: Sequence[bool], amounts: Sequence[bool]
+) -> list[int]:
+    """Return the starts with those added where the operation before a connector is surely another than after it, or the amount is.
 
     Args:
         starts: where the clauses begin, and the end.
         logits: what the network says.
         words: the tokens.
         heads: whether a token names a device; each side must hold one.
+        amounts: whether a token says how much: where each side has its own, they are two commands.
     """
     cut = [starts[0]]
     for end in starts[1:]:
         start = cut[-1]
         for index in range(start + 2, end - 2):
             if words[index] not in _CONNECTORS or not any(heads[start:index]) or not any(heads[index:end]):
+                continue
+            if any(amounts[start:index]) and any(amounts[index:end]) and _has_own_amount(heads, amounts, index, end):
+                cut.append(index)
+                start = index
                 continue
             left = pooled(logits.operations[start:index], clause_share(logits.weights, start, index))
             right = pooled(logits.operations[index + 1 : end], clause_share(logits.weights, index + 1, end))
@@ -150,6 +158,11 @@ def _cut_where_sides_differ(starts: list[int], logits: Logits, words: Sequence[s
                 start = index
         cut.append(end)
     return cut
+
+
+def _has_own_amount(heads: Sequence[bool], amounts: Sequence[bool], start: int, end: int) -> bool:
+    """Whether a device is named behind a connector before its amount: not so in "the lamp to thirty and forty percent on the fan"."""
+    return heads.index(True, start, end) < amounts.index(True, start, end)
 
 
 def clause_share(weights: NDArray[np.float32], start: int, end: int) -> NDArray[np.float32]:

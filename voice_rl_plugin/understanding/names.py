@@ -26,6 +26,7 @@ _LONGEST_SOUND = 14
 _HEARD_WINDOWS = 4096
 """Windows of which we remember what sounds like them; people say the same words again and again."""
 _ARTICLES = frozenset({"the", "a", "an", "my", "our"})
+_UNSPECIFIC = _ARTICLES | {"both", "all", "every", "other", "one"}
 _JOINTS = frozenset({"的", "and", "of", "in", "for", "s", ",", "on", "at", "by", "to"})
 COMMANDING = frozenset(
     "on off up down in out the to of it at by and a open close shut lock turn set dim stop start play put make".split()
@@ -268,7 +269,7 @@ class NameIndex:
                         continue
                     if is_han(part[0]) and len(part) < 2:
                         continue
-                    specific = [w for w in part if w not in place_words and (w,) not in nouns and not w.isdigit() and w not in _ARTICLES]
+                    specific = [w for w in part if w not in place_words and (w,) not in nouns and not w.isdigit() and w not in _UNSPECIFIC]
                     if not specific or part in nouns:
                         continue
                     self._add(_Form(part, "entity", entity_id, "partial", 0.5 + 0.4 * len(part) / len(source)))
@@ -324,6 +325,8 @@ class NameIndex:
         if "-" in key or (1 < len(key) <= _LONGEST_SOUND and sum(map(len, window)) > 3):
             for probe in (key, *neighbours(key)):
                 for form in self._sounds.get(probe, ()):
+                    if form.id in self._groups and _other_number(window) == form.words:
+                        continue  # one of the bunk lights is not their group
                     if (form.thing, form.id) not in best and form.words != window and _counts(window) == _counts(form.words):
                         alike = likeness(window, form.words)
                         if alike >= SOUND_LIKENESS:

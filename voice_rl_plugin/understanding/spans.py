@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.understanding.colours import COLORS, HVAC_MODES, WHITES
-from voice_rl_plugin.understanding.features import Observation
+from voice_rl_plugin.understanding.features import Observation, is_known_place
 from voice_rl_plugin.understanding.kinds import LONGEST_NOUN, noun_kinds
 from voice_rl_plugin.understanding.names import CLEAR_SOUND, COMMANDING, Match
 from voice_rl_plugin.understanding.strange import is_plain, rarity
@@ -41,6 +41,7 @@ def mend(observation: Observation, frame: Frame) -> Frame:
     spans = _with_whole_names(observation, spans, frame)
     spans = _with_unseen_names(observation, spans, frame)
     spans = _with_whole_nouns(observation.words, spans)
+    spans = _with_their_rooms(observation, spans, frame)
     spans = _with_their_beginnings(observation, spans, frame)
     spans = _with_their_owners(observation, spans, frame)
     spans = _with_their_measures(observation.words, spans, frame)
@@ -303,6 +304,28 @@ def _with_their_owners(observation: Observation, spans: list[Span], frame: Frame
         return word.isascii() and word.isalpha() and word.endswith("s") and (word[:-1] in _PEOPLE or (len(word) > 3 and not is_plain(word)))
 
     return [replace(s, tag="NAME", start=s.start - 1) if is_owned(s) else s for s in spans]
+
+
+def _with_their_rooms(observation: Observation, spans: list[Span], frame: Frame) -> list[Span]:
+    """Give back to a room the character that a Chinese noun took from it: 阳|台灯 is the 灯 of the 阳台."""
+    words = observation.words
+    whole = {(m.start, m.end) for m in observation.matches if m.thing == "entity" and m.form in ("full", "stripped")}
+    taken = {i for span in spans for i in range(span.start, span.end)}
+    mended: list[Span] = []
+    for span in spans:
+        before, rest = span.start - 1, words[span.start + 1 : span.end]
+        is_cut = (
+            span.tag == "CLASS"
+            and before >= frame.start
+            and before not in taken
+            and (before, span.end) not in whole
+            and is_known_place(words[before : span.start + 1])
+            and rest in noun_kinds()
+        )
+        if is_cut:
+            mended.append(Span(tag="AREA", start=before, end=span.start + 1, confidence=span.confidence))
+        mended.append(replace(span, start=span.start + 1) if is_cut else span)
+    return mended
 
 
 _QUALIFYING = frozenset("小大老新左右东西南北前后内外")
