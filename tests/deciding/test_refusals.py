@@ -46,6 +46,12 @@ def test_one_of_several_is_not_all_of_them() -> None:
         ("阿强又忘了关[灯:CLASS]", "turn_off", "power", "report"),
         ("我忘了关[灯:CLASS]", "turn_off", "power", None),
         ("our [lamp:NAME] off", "turn_off", "power", None),
+        ("please to not shut the [blinds:CLASS]", "close", "position", "prohibition"),
+        ("哪个敢关我的[灯带:CLASS]", "turn_off", "power", "prohibition"),
+        ("suppose i switch the [lamp:NAME] off", "turn_off", "power", "report"),
+        ("ill turn the [lamp:NAME] off myself", "turn_off", "power", "report"),
+        ("ill need the [lamp:NAME] on", "turn_on", "power", None),
+        ("could i have the [lamp:NAME] on", "turn_on", "power", None),
     ],
 )
 def test_what_was_and_what_others_do_is_told_not_asked(text: str, operation: str, prop: str, mood: str | None) -> None:

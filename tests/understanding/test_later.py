@@ -4,11 +4,11 @@ import pytest
 
 from voice_rl_plugin.domain.frame import Frame
 from voice_rl_plugin.understanding.later import is_for_later
-from voice_rl_plugin.understanding.text import words_of
+from voice_rl_plugin.understanding.text import tokenise
 
 
 def _is_for_later(text: str) -> bool:
-    words = words_of(text)
+    words = tuple(token.text for token in tokenise(text))
     frame = Frame(moods={"command": 1.0}, operations=(("turn_on", 1.0),), properties=(("power", 1.0),), spans=(), start=0, end=len(words))
     return is_for_later(words, frame)
 
@@ -24,6 +24,10 @@ def _is_for_later(text: str) -> bool:
         "十分钟后关灯",
         "明天打开窗帘",
         "晚上八点开灯",
+        "下礼拜再开灯",
+        "turn it on next week",
+        "when frost is coming, raise that",
+        "whenever he calls, mute it",
     ],
 )
 def test_a_time_is_later(text: str) -> None:
@@ -38,6 +42,8 @@ def test_a_time_is_later(text: str) -> None:
         "set the heating at twenty one",
         "dim it to ten percent",
         "a bit brighter",
+        "when you get a minute, turn the lamp on",
+        "once again, turn the lamp on",
         "灯亮一点",
         "调高两度",
         "快点开灯",

@@ -19,7 +19,8 @@ _TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt i
 _NO_VERB = frozenset("? the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
 _VOWELS = frozenset("aeiou")
 _SPELT = frozenset("tv tvs ac pc dvd hdtv led hq ps nas".split())
-_FORBIDS_HAN = re.compile("(?<!可)不可以|不准|不许|不許|请勿|請勿|禁止")
+_FORBIDS_HAN = re.compile("(?<!可)不可以|不准|不许|不許|请勿|請勿|禁止|谁敢|哪个敢|看谁敢")
+_FORBIDS = re.compile(r"\b(?:please|kindly|to|do) not (?!only|just)|\bmust(?:nt| not)\b|\bnobody (?:is to|touches?|turns?|switches)\b")
 _LEAVES_OUT_HAN = re.compile("(就不用了|就不用管了?|就算了|就免了|就不必了|就别动了?)[吧啊哈呢]?$")
 """At the end of a later clause: what it names is not to be touched."""
 _FORBIDS_SCENE = re.compile(r"^(?:no more|no need for|enough of|not) ")
@@ -46,6 +47,12 @@ _OF_A_NAME = re.compile(
 )
 _OF_SOMEBODY_HAN = re.compile("^(?![我你您咱帮请把让叫给])[^,]{1,3}?(?:又|老|总|每次|天天)?(?:忘了?|忘记)[关开锁拉]")
 """Somebody else did it, does it, or said so: nothing is asked for. What is to follow stands in a clause of its own."""
+_SUPPOSES = re.compile(
+    r"^(?:and |but |well |oh |so |see |hey |hmm |ok |okay )*(?:suppose|supposing|imagine|what if|is it (?:better|safe|bad|worth|wise|normal|ok|okay) to|"
+    r"should (?:i|we)|ought (?:i|we) to|do you think (?:i|we) should|would (?:red|blue|green|pink|purple|orange|yellow|white) suit)\b"
+    r"|^(?:ill|i will|let me|i can|ive) .* myself\b"
+)
+"""Thinking aloud: whoever wants it done says so."""
 _ONE_OF = re.compile(r"\bone of (?:the|my|our|those|these)\b")
 
 
@@ -60,6 +67,10 @@ def refusing_mood(words: Sequence[str], frame: Frame) -> str | None:
     spaced, joined = " ".join(clause), "".join(clause)
     if _FORBIDS_HAN.search(joined) or (frame.start > 0 and _LEAVES_OUT_HAN.search(joined)):
         return "prohibition"
+    if frame.operation not in ("handover", "same") and _FORBIDS.search(spaced):
+        return "prohibition"
+    if frame.operation not in ("handover", "same", "query") and _SUPPOSES.search(spaced):
+        return "report"
     if frame.property == "scene" and _FORBIDS_SCENE.match(spaced):
         return "prohibition"
     if frame.operation not in ("handover", "same"):

@@ -13,6 +13,11 @@ _ENGLISH = re.compile(
     r"|\b(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) (?:am|pm|a m|p m|oclock)\b"
     r"|\bin (?:\d+|an?|one|two|three|four|five|six|eight|ten|twelve|fifteen|twenty|thirty|forty|sixty|half) (?:an )?(?:more )?(?:seconds?|minutes?|hours?)\b"
 )
+_WHEN = re.compile(
+    r"^(?:and |but |well |oh |so |hey |please )*(?:when|whenever|as soon as|every time|once) "
+    r"(?!again|more|(?:and for all|upon)\b|possible|ready|(?:youre|you are|you get|you have|youve|you can|you could|convenient)\b)"
+)
+"""A condition at the beginning, which "when you get a minute" is not."""
 _HAN = re.compile(
     r"(?:[二三四五六七八九十两]|十[一二]|\d{1,2})点(?:钟|半|整)|(?:早上|上午|中午|下午|晚上|凌晨|今晚|明早|明晚)[一二三四五六七八九十两\d]+点"
     r"|(?:分钟|小时|钟头|秒钟?)(?:之后|以后|后)|明天|后天|下个?(?:周|礼拜|星期|月)|(?:之后|以后|完)再?(?:把|将|给我|帮我|开|关|打开)|等.{1,10}再|(?:满|完|好|到|来|走|睡着)了就(?:把|将|给|帮|开|关)|明早|明晚|待会儿?再|等会儿?再|过会儿?再|稍后再?|晚点儿?再"
@@ -22,4 +27,6 @@ _HAN = re.compile(
 def is_for_later(words: Sequence[str], frame: Frame) -> bool:
     """Whether a clause names a time that is not now, by words that leave no doubt."""
     clause = words[frame.start : frame.end]
+    if frame.start == 0 and _WHEN.match(" ".join(clause)) and "," in words:
+        return True
     return bool(_ENGLISH.search(" ".join(clause)) or _HAN.search("".join(clause)))
