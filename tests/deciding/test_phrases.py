@@ -51,7 +51,7 @@ def decide(language: str, text: str, *known: MemoryEntry, area: str = "living_ro
     [
         ("en", "gremlins in the rafters", "oh dear, gremlins in the rafters again"),
         ("en", "the walrus has landed", "everybody listen, the walrus has landed"),
-        ("zh", "孙猴子收工", "好了孙猴子收工啦"),
+        ("zh", "猴子下山摘桃", "好了猴子下山摘桃啦"),
         ("zh", "乌龟钻被窝", "小乌龟快钻被窝"),
     ],
 )

@@ -130,10 +130,11 @@ def bears_kind(entity: Entity, kind: Kind) -> bool:
 def _says_kind(name: str, kind: str) -> bool:
     words = words_of(name)
     nouns = KIND_BY_NAME[kind]
-    return any(_contains(words, words_of(noun)) for noun in (*nouns.singular, *nouns.plural, *nouns.chinese))
+    return any(contains_words(words, words_of(noun)) for noun in (*nouns.singular, *nouns.plural, *nouns.chinese))
 
 
-def _contains(words: tuple[str, ...], part: tuple[str, ...]) -> bool:
+def contains_words(words: tuple[str, ...], part: tuple[str, ...]) -> bool:
+    """Whether some words hold others side by side; in Chinese, whether the characters do."""
     if any(is_han(w) for w in part):
         return "".join(part) in "".join(words)
     return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))

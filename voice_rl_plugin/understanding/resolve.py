@@ -16,9 +16,9 @@ from voice_rl_plugin.domain.action import Action
 from voice_rl_plugin.domain.frame import Frame, Span
 from voice_rl_plugin.domain.home import Entity, Home, States
 from voice_rl_plugin.understanding.features import Observation, is_known_place
-from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, is_door, kind_of, members_of
+from voice_rl_plugin.understanding.kinds import KIND_BY_NAME, Kind, contains_words, is_door, kind_of, members_of
 from voice_rl_plugin.understanding.names import CLEAR_SOUND, Match, NameIndex
-from voice_rl_plugin.understanding.text import is_han
+from voice_rl_plugin.understanding.text import is_han, words_of
 
 MOST_TARGETS = 8
 _EVERY = frozenset("all every each both everything everywhere whole entire any two three four five six 都 全 每 整 两 俩 三 四 各".split())
@@ -109,6 +109,8 @@ class Target:
 class _Unit:
     name: Span | None = None
     kind: Kind | None = None
+    noun: tuple[str, ...] = ()
+    """How it was said, where it is a noun and no name."""
     is_plural: bool = False
     is_pair: bool = False
     """Whether two are asked for."""
@@ -288,6 +290,7 @@ def _units(observation: Observation, frame: Frame, situation: Situation) -> list
         unit = _Unit(
             name=span if tag == "NAME" or kind is None or kind[2] < len(phrase) else None,
             kind=kind[0] if kind else None,
+            noun=phrase if kind is not None and kind[2] == len(phrase) else (),
             is_plural=quantified or bool(kind and kind[1]),
             is_pair=quantified and (bool(_PAIRS & set(words[frame.start : frame.end])) or "两边" in clause),
             is_singular=_SINGULAR_HAN.search(before) is not None or _ONE_HAN.search(clause) is not None,
@@ -471,7 +474,7 @@ def _alternatives(unit: _Unit, observation: Observation, situation: Situation, p
     if unit.name is not None:
         found += _named(unit, observation, situation, home_wide=home_wide)
     elif unit.kind is not None:
-        found += _whole_phrase(unit, observation, situation)
+        found += _whole_phrase(unit, observation, situation) or _called_so(unit, situation)
     if found and found[0].score >= 0.9 and not found[0].has_area_conflict:
         return found
     return found + _of_kind(unit, observation, situation, prop, home_wide=home_wide)
@@ -494,6 +497,16 @@ def _whole_phrase(unit: _Unit, observation: Observation, situation: Situation) -
         kept = _prefer_place([t.entities[0] for t in found], situation)
         found = [replace(t, rivals=len(kept)) for t in found if t.entities[0] in kept]
     return found
+
+
+def _called_so(unit: _Unit, situation: Situation) -> list[Target]:
+    """Return the one entity whose whole name a noun is, where nothing nearer is called so: "the soundbar" is no radio of this room."""
+    if unit.is_plural or unit.areas or unit.unmatched_area or not unit.noun:
+        return []
+    bearing = [e for e in situation.home.exposed if any(contains_words(words_of(name), unit.noun) for name in (e.name, *e.aliases))]
+    if len(bearing) != 1 or bearing[0].members or not any(words_of(name) == unit.noun for name in (bearing[0].name, *bearing[0].aliases)):
+        return []
+    return [Target(entities=(bearing[0],), form="full", score=1.0)]
 
 
 def _named(unit: _Unit, observation: Observation, situation: Situation, *, home_wide: bool) -> list[Target]:
