@@ -684,6 +684,8 @@ class Decider:
         price = self.costs.of([a.domain for a in option.actions])
         if all(a.service in _SMALL_STEPS for a in option.actions):
             price *= self.costs.small_step
+        if frame.mood == "wish" and not frame.spans_of("NAME", "CLASS"):
+            price *= self.costs.wish
         target = option.target
         if target is None:
             return price

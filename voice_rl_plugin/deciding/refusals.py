@@ -19,7 +19,7 @@ _TAG_QUESTION = re.compile(r"\b(?:isnt it|arent they|doesnt it|dont they|hasnt i
 _NO_VERB = frozenset("? the a an my our that this and or , 和 跟 与 的 那 这 个 盏 还 有 呢".split())
 _VOWELS = frozenset("aeiou")
 _SPELT = frozenset("tv tvs ac pc dvd hdtv led hq ps nas".split())
-_FORBIDS_HAN = re.compile("(?<!可)不可以|不准|不许|不許|请勿|請勿|禁止|谁敢|哪个敢|看谁敢")
+_FORBIDS_HAN = re.compile("(?<!可)不可以|可不能|(?<!能)不能[开关动碰]|不准|不许|不許|请勿|請勿|禁止|谁敢|哪个敢|看谁敢")
 _FORBIDS = re.compile(r"\b(?:please|kindly|to|do) not (?!only|just)|\bmust(?:nt| not)\b|\bnobody (?:is to|touches?|turns?|switches)\b")
 _LEAVES_OUT_HAN = re.compile("(就不用了|就不用管了?|就算了|就免了|就不必了|就别动了?)[吧啊哈呢]?$")
 """At the end of a later clause: what it names is not to be touched."""

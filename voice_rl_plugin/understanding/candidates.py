@@ -7,7 +7,7 @@ The scorer turns them into N + 2 probabilities: one a candidate, one for "for us
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,10 +141,40 @@ def amounts_of(observation: Observation, frame: Frame) -> tuple[Amounts, bool]:
         value = Value(100, "percent")
     if value is None and delta is None and frame.operation in ("raise", "lower", "turn_on", "set"):
         value = as_far_as_it_goes(clause)
+    if value is None and delta is None and frame.operation == "set" and ("halfway" in clause or "一半" in text):
+        value = Value(50, "percent")  # the network did not see it
     if value is not None and mode is not None and any(words[s.start : s.end] == ("heating",) for s in frame.spans_of("MODE")):
         mode = None  # "heating nineteen" names the device
     is_lot = bool(_LOT & set(clause)) or any(phrase in text for phrase in _LOT_HAN)
     return Amounts(value=value, delta=delta, color=color, kelvin=kelvin, mode=mode, is_lot=is_lot), destroyed
+
+
+_PLAIN_VERBS = (
+    (
+        "start",
+        "dock",
+        frozenset("start clean hoover vacuum sweep mop 扫 拖".split()),
+        frozenset("dock base charger charge charging home 充".split()),
+    ),
+    ("lock", "unlock", frozenset("lock locked 锁".split()), frozenset("unlock unlocked open 解 开".split())),
+)
+"""Operations that the network may take for each other, with the words that settle which it is."""
+
+
+def _with_plain_verb(observation: Observation, frame: Frame) -> Frame:
+    """Return the frame with the operation that a plain word says, where the network wavers between it and its opposite: "start Doris"."""
+    likely = dict(frame.operations)
+    words = set(observation.words[frame.start : frame.end])
+    for one, other, for_one, for_other in _PLAIN_VERBS:
+        says_one, says_other = bool(words & for_one), bool(words & for_other)
+        if frame.operation not in (one, other) or one not in likely or other not in likely or says_one == says_other:
+            continue
+        meant, opposite = (one, other) if says_one else (other, one)
+        if frame.operation != meant:
+            continue  # what it is surest of is never turned round
+        operations = [(name, p + likely[opposite] if name == meant else p) for name, p in frame.operations if name != opposite]
+        return replace(frame, operations=tuple(operations))
+    return frame
 
 
 def _is_denied(words: Sequence[str], span: Span, frame: Frame) -> bool:
@@ -179,7 +209,7 @@ def clause_options(
         clauses: how many clauses the utterance has.
         beyond: the services beyond the house that are switched on; only where the weather comes from depends on them.
     """
-    frame = mend(observation, frame)
+    frame = _with_plain_verb(observation, mend(observation, frame))
     amounts, destroyed = amounts_of(observation, frame)
     options: dict[str, Option] = {}
     is_unable = False

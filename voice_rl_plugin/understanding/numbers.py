@@ -58,7 +58,7 @@ _LEADING_FILLERS = frozenset("to at by about around 的 到 成 为 ,".split())
 _HAN_PERCENT = re.compile("百分之[零〇一二两三四五六七八九十百0-9]")
 _HAN_RUN = re.compile("[零〇一二两三四五六七八九十百千点俩幺]+")
 _HAN_CONTRACTED = {"廿": "二十", "卅": "三十"}
-_AS_FAR = re.compile(r"as (\w+) as (?:it|they|that|you) (?:goes?|can|gets?|will|likes?)")
+_AS_FAR = re.compile(r"as (\w+) as (?:(?:it|they|that|you) (?:goes?|can|gets?|will|likes?|possibly can)|itll|theyll|possible)")
 _LITTLE = frozenset("low dim quiet soft faint slow little cool".split())
 
 

@@ -466,6 +466,10 @@ def _with_exceptions(words: Sequence[str], spans: list[Span], frame: Frame) -> l
             marked.append(replace(span, tag=_EXCEPTING[span.tag]))
         else:
             marked.append(span)
+    while last > first and words[last - 1] == ",":
+        last -= 1
+    if last > first and not any(s.start < last and s.end > first for s in marked):  # the network missed it, and nothing may be done to it
+        marked.append(Span(tag="EXCEPT_NAME", start=first, end=last, confidence=_UNSEEN_CONFIDENCE))
     return marked
 
 
