@@ -16,6 +16,8 @@ MOST_CHOICES = 3
 """A question offers at most this many."""
 GAMMA = 0.99
 """Discount of the step after the answer."""
+LEAST_CERTAIN = 0.6
+"""What is less likely right than this is never done, however cheap it would be to take back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ def choose(probabilities: Sequence[float], prices: Sequence[float], not_for_us: 
     if not probabilities:
         return best
     acting = value_of_acting(probabilities[0], prices[0])
-    if acting > best.value:
+    if acting > best.value and probabilities[0] >= LEAST_CERTAIN:
         best = Choice(outcome="act", value=acting)
     for count in range(1, min(MOST_CHOICES, len(probabilities)) + 1):
         asking = value_of_asking(sum(probabilities[:count]), not_for_us, costs) - 0.01 * (count - 1)
